@@ -1,0 +1,434 @@
+//! What the header of a FASTA record says: each of the habits that files of antibodies have.
+
+use udfs::antibody::{Chain, Locus};
+
+use crate::ingest::annotate::genes::{self, Segment};
+use crate::ingest::annotate::species;
+
+/// Tags of databases before an accession, as NCBI writes them (`pdb|1A14|H`).
+const DATABASES: &[&str] = &[
+    "gi", "gb", "ref", "emb", "dbj", "pdb", "lcl", "gnl", "pir", "prf", "bbs",
+];
+
+/// The parts of a header.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Header<'a> {
+    pub id: &'a str,
+    pub chain: Option<Chain>,
+    pub locus: Option<Locus>,
+    pub species: Option<&'a str>,
+    pub v_call: Option<&'a str>,
+    pub d_call: Option<&'a str>,
+    pub j_call: Option<&'a str>,
+    pub c_call: Option<&'a str>,
+    pub duplicate_count: Option<i64>,
+    pub consensus_count: Option<i64>,
+    pub attributes: Vec<(&'a str, &'a str)>,
+}
+
+/// Reads a header, without its `>`.
+pub(super) fn parse(header: &str) -> Header<'_> {
+    let header = header.trim();
+    let (token, rest) = header
+        .split_once(char::is_whitespace)
+        .unwrap_or((header, ""));
+    let rest = rest.trim();
+    if !token.contains('|') {
+        return plain(token, rest);
+    }
+    let mut fields = token.split('|');
+    let database = fields.next().unwrap_or_default();
+    match (database, fields.next(), fields.next()) {
+        ("sp" | "tr", Some(accession), Some(entry)) if !accession.is_empty() => {
+            uniprot(accession, entry, rest)
+        }
+        (tag, ..) if DATABASES.contains(&tag) => plain(token.trim_end_matches('|'), rest),
+        _ => pipes(header),
+    }
+}
+
+/// An identifier and free text, in which `key:value`, `key=value` and `[key=value]` may stand.
+fn plain<'a>(id: &'a str, rest: &'a str) -> Header<'a> {
+    let mut found = Header {
+        id,
+        ..Header::default()
+    };
+    let mut text = rest;
+    // PDB's own files: `12e8_L mol:protein length:214  IGG1-KAPPA 2E8 FAB (LIGHT CHAIN)`.
+    if rest.starts_with("mol:") {
+        found.pdb(id, '_');
+        while let Some((pair, behind)) = first_word(text) {
+            let Some((key, value)) = pair.split_once(':') else {
+                break;
+            };
+            found.attribute(key, value);
+            text = behind;
+        }
+    }
+    for (index, part) in text.split(['[', ']']).enumerate() {
+        // `[organism=Mus musculus]` of NCBI; without brackets a value is one word.
+        let in_brackets = index % 2 == 1;
+        let words = part.split(move |c: char| !in_brackets && c.is_whitespace());
+        for (key, value) in words.filter_map(|word| word.split_once('=')) {
+            if !key.is_empty() && !key.contains(char::is_whitespace) && !value.is_empty() {
+                found.pair(key, value.trim());
+            }
+        }
+    }
+    found.attribute("description", text);
+    found
+}
+
+/// `sp|P01857|IGHG1_HUMAN Immunoglobulin heavy constant gamma 1 OS=Homo sapiens OX=9606 GN=IGHG1 PE=1 SV=1`.
+fn uniprot<'a>(accession: &'a str, entry: &'a str, rest: &'a str) -> Header<'a> {
+    let mut found = Header {
+        id: accession,
+        ..Header::default()
+    };
+    found.attribute("uniprot", accession);
+    found.attribute("entry_name", entry);
+    let mut starts: Vec<(usize, &str, &str)> = [
+        ("OS=", "organism"),
+        ("OX=", "taxonomy_id"),
+        ("GN=", "gene"),
+        ("PE=", "protein_existence"),
+        ("SV=", "sequence_version"),
+    ]
+    .into_iter()
+    .filter_map(|(tag, key)| {
+        let at = rest
+            .match_indices(tag)
+            .map(|(at, _)| at)
+            .find(|at| *at == 0 || rest.as_bytes()[at - 1] == b' ')?;
+        Some((at, tag, key))
+    })
+    .collect();
+    starts.sort_unstable();
+    let end = starts.first().map_or(rest.len(), |(at, ..)| *at);
+    found.attribute("description", &rest[..end]);
+    for (index, (at, tag, key)) in starts.iter().enumerate() {
+        let end = starts.get(index + 1).map_or(rest.len(), |(next, ..)| *next);
+        let value = rest[at + tag.len()..end].trim();
+        if *key == "organism" {
+            found.species = Some(value);
+        } else {
+            found.attribute(key, value);
+        }
+    }
+    found
+}
+
+/// Fields between pipes: IMGT, PDB, pRESTO, and `id|v_call|j_call|locus`.
+fn pipes(header: &str) -> Header<'_> {
+    let mut fields = header.split('|').map(str::trim);
+    let id = fields.next().unwrap_or_default();
+    let fields: Vec<&str> = fields.collect();
+    let mut found = Header {
+        id,
+        ..Header::default()
+    };
+    match fields.as_slice() {
+        ["PDBID", ..] => {
+            found.pdb(id, ':');
+            return found;
+        }
+        // `1A14_1|Chains A[auth N]|NEURAMINIDASE|Influenza A virus (11320)`.
+        [chains, rest @ ..] if chains.starts_with("Chain") && chains.contains(' ') => {
+            found.pdb(id, '_');
+            let chains = chains.split_once(' ').map_or(*chains, |(_, names)| names);
+            found.attribute("pdb_chains", chains);
+            if let [description, others @ ..] = rest {
+                found.attribute("description", description);
+                found.species = others.first().copied().filter(|text| !text.is_empty());
+            }
+            return found;
+        }
+        _ => {}
+    }
+    let imgt = fields
+        .get(1)
+        .is_some_and(|field| species::known(field).is_some());
+    let mut others: Vec<&str> = Vec::new();
+    for (index, field) in fields.iter().enumerate() {
+        match (index, imgt) {
+            // `M99641|IGHV1-18*01|Homo sapiens|F|V-REGION|…`.
+            (1, true) => found.species = Some(field),
+            (2, true) => found.attribute("functionality", field),
+            (3, true) => found.attribute("region", field),
+            _ if field.is_empty() => {}
+            _ => {
+                if !found.call(field) && !found.key_value(field) {
+                    others.push(field);
+                }
+            }
+        }
+    }
+    let called = found.v_call.is_some() || found.j_call.is_some();
+    if !imgt {
+        others.retain(|word| !found.word(word, called));
+    }
+    if !others.is_empty() {
+        // One slice of the header where the words stand together, as they mostly do.
+        let key = "description";
+        match (others.as_slice(), fields.len()) {
+            ([one], _) => found.attribute(key, one),
+            _ => {
+                for (index, other) in others.iter().enumerate() {
+                    found.attribute(FIELDS.get(index).copied().unwrap_or("other"), other);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Names for fields whose meaning is not known.
+const FIELDS: [&str; 16] = [
+    "field_1", "field_2", "field_3", "field_4", "field_5", "field_6", "field_7", "field_8",
+    "field_9", "field_10", "field_11", "field_12", "field_13", "field_14", "field_15", "field_16",
+];
+
+impl<'a> Header<'a> {
+    /// Keeps the first of each key.
+    fn attribute(&mut self, key: &'a str, value: &'a str) {
+        let value = value.trim();
+        let is_new = self.attributes.iter().all(|(known, _)| *known != key);
+        if !key.is_empty() && !value.is_empty() && is_new {
+            self.attributes.push((key, value));
+        }
+    }
+
+    /// An entry and a chain of the PDB, such as `12e8_L`.
+    fn pdb(&mut self, id: &'a str, separator: char) {
+        if let Some((entry, chain)) = id.split_once(separator) {
+            self.attribute("pdb_id", entry);
+            if !chain.bytes().all(|byte| byte.is_ascii_digit()) {
+                self.attribute("pdb_chain", chain);
+            }
+        }
+    }
+
+    /// Takes the name of a gene.
+    fn call(&mut self, field: &'a str) -> bool {
+        let slot = match genes::segment(field) {
+            Some(Segment::V) => &mut self.v_call,
+            Some(Segment::D) => &mut self.d_call,
+            Some(Segment::J) => &mut self.j_call,
+            Some(Segment::C) => &mut self.c_call,
+            None => return false,
+        };
+        if slot.is_some() {
+            return false;
+        }
+        *slot = Some(field);
+        true
+    }
+
+    /// Takes `key=value` and `key: value`.
+    fn key_value(&mut self, field: &'a str) -> bool {
+        let Some((key, value)) = field.split_once('=').or_else(|| field.split_once(": ")) else {
+            return false;
+        };
+        if key.is_empty() || key.contains(char::is_whitespace) {
+            return false;
+        }
+        self.pair(key, value.trim());
+        true
+    }
+
+    fn pair(&mut self, key: &'a str, value: &'a str) {
+        let taken = match key.to_ascii_lowercase().as_str() {
+            "v_call" => self.v_call.replace(value).is_none(),
+            "d_call" => self.d_call.replace(value).is_none(),
+            "j_call" => self.j_call.replace(value).is_none(),
+            "c_call" => self.c_call.replace(value).is_none(),
+            "species" | "organism" => self.species.replace(value).is_none(),
+            "dupcount" | "duplicate_count" => count(value, &mut self.duplicate_count),
+            "conscount" | "consensus_count" => count(value, &mut self.consensus_count),
+            "type" | "chain" | "locus" | "chain_type" => self.chain_word(value),
+            _ => false,
+        };
+        if !taken {
+            self.attribute(key, value);
+        }
+    }
+
+    /// A word for a chain where the key says that it is one: `L` is light.
+    fn chain_word(&mut self, word: &str) -> bool {
+        match word.to_ascii_uppercase().as_str() {
+            "H" | "HEAVY" | "VH" | "VHH" => self.chain = Some(Chain::Heavy),
+            "L" | "LIGHT" | "VL" => self.chain = Some(Chain::Light),
+            _ => match genes::locus_of_word(word) {
+                Some(locus) => self.locus = Some(locus),
+                None => return false,
+            },
+        }
+        true
+    }
+
+    /// A word on its own: a locus, a chain or a species. Single letters are loci only beside gene calls.
+    fn word(&mut self, word: &'a str, called: bool) -> bool {
+        if word.len() == 1 && !called || self.locus.is_some() && self.species.is_some() {
+            return false;
+        }
+        if self.locus.is_none() && self.chain.is_none() {
+            if let Some(locus) = genes::locus_of_word(word) {
+                self.locus = Some(locus);
+                return true;
+            }
+            if word.len() > 1 && self.chain_word(word) {
+                return true;
+            }
+        }
+        if self.species.is_none() && word.len() > 2 && species::known(word).is_some() {
+            self.species = Some(word);
+            return true;
+        }
+        false
+    }
+}
+
+fn count(value: &str, slot: &mut Option<i64>) -> bool {
+    *slot = value.parse().ok().filter(|count| *count >= 0);
+    slot.is_some()
+}
+
+fn first_word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let end = text.find(char::is_whitespace).unwrap_or(text.len());
+    (end > 0).then(|| (&text[..end], text[end..].trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+    use super::*;
+
+    fn attribute<'a>(header: &Header<'a>, key: &str) -> Option<&'a str> {
+        header
+            .attributes
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map(|(_, v)| *v)
+    }
+
+    #[test]
+    fn free_text_is_a_description() {
+        let header = parse("  ab1 anti-HER2 clone 4D5 ");
+        assert_eq!(header.id, "ab1");
+        assert_eq!(
+            attribute(&header, "description"),
+            Some("anti-HER2 clone 4D5")
+        );
+        assert_eq!(
+            parse("ab1"),
+            Header {
+                id: "ab1",
+                ..Header::default()
+            }
+        );
+        assert_eq!(parse(" ").id, "");
+    }
+
+    #[test]
+    fn gene_calls_between_pipes_are_taken() {
+        let header = parse("seq_1|IGKV3-20*01|IGKJ4*01|K");
+        assert_eq!(header.id, "seq_1");
+        assert_eq!(header.v_call, Some("IGKV3-20*01"));
+        assert_eq!(header.j_call, Some("IGKJ4*01"));
+        assert_eq!(header.locus, Some(Locus::Igk));
+        assert!(header.attributes.is_empty());
+        assert_eq!(parse("s|IGLV1-40*01|IGLJ3*02|L").locus, Some(Locus::Igl));
+    }
+
+    #[test]
+    fn imgt_pipes_give_gene_species_and_functionality() {
+        let header = parse("M99641|IGHV1-18*01|Homo sapiens|F|V-REGION|188..483|296 nt|1| | | |");
+        assert_eq!(header.id, "M99641");
+        assert_eq!(header.v_call, Some("IGHV1-18*01"));
+        assert_eq!(header.species, Some("Homo sapiens"));
+        assert_eq!(attribute(&header, "functionality"), Some("F"));
+        assert_eq!(attribute(&header, "region"), Some("V-REGION"));
+        let constant = parse("J00228|IGHG1*01|Mus musculus_C57BL/6|F|CH1");
+        assert_eq!((constant.c_call, constant.v_call), (Some("IGHG1*01"), None));
+        assert_eq!(constant.species, Some("Mus musculus_C57BL/6"));
+    }
+
+    #[test]
+    fn the_pdb_is_known_in_its_four_habits() {
+        let old = parse("1A14:H|PDBID|CHAIN|SEQUENCE");
+        assert_eq!(old.id, "1A14:H");
+        assert_eq!(attribute(&old, "pdb_id"), Some("1A14"));
+        assert_eq!(attribute(&old, "pdb_chain"), Some("H"));
+        assert_eq!(old.chain, None, "a chain's letter is a name, not a type");
+
+        let mol = parse("12e8_L mol:protein length:214  IGG1-KAPPA 2E8 FAB (LIGHT CHAIN)");
+        assert_eq!(mol.id, "12e8_L");
+        assert_eq!(attribute(&mol, "pdb_id"), Some("12e8"));
+        assert_eq!(attribute(&mol, "length"), Some("214"));
+        let described = "IGG1-KAPPA 2E8 FAB (LIGHT CHAIN)";
+        assert_eq!(attribute(&mol, "description"), Some(described));
+
+        let new = parse("1A14_1|Chain A[auth N]|NEURAMINIDASE|Influenza A virus (11320)");
+        assert_eq!(new.id, "1A14_1");
+        assert_eq!(attribute(&new, "pdb_chains"), Some("A[auth N]"));
+        assert_eq!(new.species, Some("Influenza A virus (11320)"));
+
+        let typed = parse("12e8_H|type: H");
+        assert_eq!((typed.id, typed.chain), ("12e8_H", Some(Chain::Heavy)));
+        assert_eq!(parse("12e8_L|type: L").chain, Some(Chain::Light));
+        assert_eq!(parse("12e8_L|type: K").locus, Some(Locus::Igk));
+    }
+
+    #[test]
+    fn uniprot_entries_are_taken_apart() {
+        let header = parse(
+            "sp|P01857|IGHG1_HUMAN Immunoglobulin heavy constant gamma 1 OS=Homo sapiens OX=9606 GN=IGHG1 PE=1 SV=1",
+        );
+        assert_eq!(header.id, "P01857");
+        assert_eq!(header.species, Some("Homo sapiens"));
+        assert_eq!(attribute(&header, "gene"), Some("IGHG1"));
+        assert_eq!(attribute(&header, "entry_name"), Some("IGHG1_HUMAN"));
+        let described = "Immunoglobulin heavy constant gamma 1";
+        assert_eq!(attribute(&header, "description"), Some(described));
+        assert_eq!(header.c_call, None);
+    }
+
+    #[test]
+    fn counts_and_keys_of_presto_are_taken() {
+        let header = parse("AB12|CONSCOUNT=10|DUPCOUNT=3|PRCONS=IGHG");
+        assert_eq!(
+            (header.consensus_count, header.duplicate_count),
+            (Some(10), Some(3))
+        );
+        assert_eq!(attribute(&header, "PRCONS"), Some("IGHG"));
+        let header = parse("ab [organism=Mus musculus] clone X");
+        assert_eq!(header.species, Some("Mus musculus"));
+    }
+
+    #[test]
+    fn tags_of_databases_stay_in_the_identifier() {
+        let header = parse("pdb|1A14|H Chain H, NC10 FV");
+        assert_eq!(header.id, "pdb|1A14|H");
+        assert_eq!(attribute(&header, "description"), Some("Chain H, NC10 FV"));
+        assert_eq!(parse("gb|AAA12345.1| antibody").id, "gb|AAA12345.1");
+    }
+
+    #[test]
+    fn strange_headers_do_no_harm() {
+        for header in [
+            "|",
+            "||||",
+            "a|",
+            "|b",
+            "=|=",
+            "a| = |: ",
+            "é|ü|ñ",
+            "sp||",
+            "a [=] [b=",
+            "x mol:",
+        ] {
+            let _ = parse(header);
+        }
+    }
+}

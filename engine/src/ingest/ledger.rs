@@ -1,0 +1,222 @@
+//! Which inputs the lake has: transaction ids of `chains` while they live, `system.files` for ever.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use deltalake::kernel::{Action, Transaction};
+
+use super::identity::Identified;
+use super::summary::InputSummary;
+use crate::error::Result;
+use crate::lake::Lake;
+use crate::session;
+use crate::tables::commit::{Commit, Outcome, append, commit};
+use crate::tables::transactions::{self, Recorded};
+use crate::tables::{LakeTableProvider, Table, write};
+
+const FILES: &str = "system.files";
+const CHAINS: &str = "main.chains";
+/// Transactions younger than this may still be entered by the process that made them.
+const REPAIR_AFTER_MS: i64 = 10 * 60 * 1_000;
+
+/// Transaction id of an input.
+pub fn transaction_id(input_id: &str) -> String {
+    format!("in:{input_id}")
+}
+
+/// Transaction of an input: its id and the records consumed.
+pub fn transaction(input_id: &str, records: u64) -> Transaction {
+    Transaction {
+        app_id: transaction_id(input_id),
+        version: records.try_into().unwrap_or(i64::MAX),
+        last_updated: Some(chrono::Utc::now().timestamp_millis()),
+    }
+}
+
+/// The inputs that are done.
+#[derive(Debug)]
+pub struct Ledger {
+    done: HashSet<String>,
+}
+
+impl Ledger {
+    /// One pass over the transaction ids of `chains` and over `system.files`; ids that an
+    /// interrupted process left out of the latter are entered.
+    pub async fn load(lake: &Lake) -> Result<Self> {
+        let recorded = transactions::all(lake.table(CHAINS)?.as_ref()).await?;
+        let mut done = entered(lake).await?;
+        let now = chrono::Utc::now().timestamp_millis();
+        let mut missing = Vec::new();
+        for (
+            app_id,
+            Recorded {
+                version,
+                last_updated,
+            },
+        ) in recorded
+        {
+            let Some(id) = app_id.strip_prefix("in:") else {
+                continue;
+            };
+            let settled = last_updated.is_none_or(|at| now - at > REPAIR_AFTER_MS);
+            if done.insert(id.to_string()) && settled {
+                missing.push(Row {
+                    input_id: id.to_string(),
+                    records: Some(version),
+                    ..Row::default()
+                });
+            }
+        }
+        if !missing.is_empty() {
+            tracing::info!(inputs = missing.len(), "completing the ledger system.files");
+            enter(lake, missing).await?;
+        }
+        Ok(Self { done })
+    }
+
+    /// Whether the input's rows are in the lake.
+    pub fn contains(&self, input_id: &str) -> bool {
+        self.done.contains(input_id)
+    }
+
+    /// Notes an input that another process has done meanwhile.
+    pub fn note(&mut self, input_id: &str) {
+        self.done.insert(input_id.to_string());
+    }
+
+    /// Enters inputs that were just committed.
+    pub async fn record(
+        &mut self,
+        lake: &Lake,
+        inputs: &[Arc<Identified>],
+        summaries: &[InputSummary],
+    ) -> Result<()> {
+        let rows = inputs
+            .iter()
+            .zip(summaries)
+            .map(|(input, summary)| Row {
+                input_id: input.id.clone(),
+                source_file: Some(summary.source_file.clone()),
+                format: summary.format.clone(),
+                bytes: Some(count(input.input.size)),
+                records: Some(count(summary.records)),
+                chains: Some(count(summary.chains)),
+                proteins: Some(count(summary.proteins)),
+                rejects: Some(count(summary.rejects)),
+                options: Some(input.options.clone()),
+            })
+            .collect();
+        self.done
+            .extend(inputs.iter().map(|input| input.id.clone()));
+        enter(lake, rows).await
+    }
+}
+
+fn count(value: u64) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    input_id: String,
+    source_file: Option<String>,
+    format: Option<String>,
+    bytes: Option<i64>,
+    records: Option<i64>,
+    chains: Option<i64>,
+    proteins: Option<i64>,
+    rejects: Option<i64>,
+    options: Option<String>,
+}
+
+/// Ids in `system.files`.
+async fn entered(lake: &Lake) -> Result<HashSet<String>> {
+    let table = lake.table(FILES)?;
+    let provider = LakeTableProvider::try_new(&table, table.snapshot().await?).await?;
+    let context = session::bare_context()?;
+    context.runtime_env().register_object_store(
+        &lake.storage().store_url()?,
+        Arc::clone(lake.storage().store()),
+    );
+    let batches = context
+        .read_table(Arc::new(provider))?
+        .select_columns(&["input_id"])?
+        .collect()
+        .await?;
+    Ok(batches
+        .iter()
+        .flat_map(|batch| batch.column(0).as_string_view().iter().flatten())
+        .map(str::to_string)
+        .collect())
+}
+
+/// Appends rows, each id once however many processes try.
+async fn enter(lake: &Lake, rows: Vec<Row>) -> Result<()> {
+    let table = lake.table(FILES)?;
+    let mut rows: HashMap<String, Row> = rows
+        .into_iter()
+        .map(|row| (transaction_id(&row.input_id), row))
+        .collect();
+    while !rows.is_empty() {
+        let base = table.snapshot().await?;
+        for id in transactions::all(&table).await?.into_keys() {
+            rows.remove(&id);
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let batch = batch(&base, rows.values())?;
+        let stream =
+            RecordBatchStreamAdapter::new(batch.schema(), futures::stream::iter([Ok(batch)]));
+        let context = session::bare_context()?.task_ctx();
+        let target = lake.config().ingest.target_file_bytes;
+        let written = write::write_sorted(&table, &base, Box::pin(stream), context, target).await?;
+        let changes = Commit {
+            base,
+            operation: append(),
+            actions: written.adds.iter().cloned().map(Action::Add).collect(),
+            transactions: rows
+                .values()
+                .map(|row| transaction(&row.input_id, row.records.unwrap_or(0).unsigned_abs()))
+                .collect(),
+        };
+        match commit(&table, changes).await? {
+            Outcome::Committed(_) => return Ok(()),
+            Outcome::AlreadyDone(_) => write::discard(&table, &written).await,
+        }
+    }
+    Ok(())
+}
+
+fn batch<'a>(
+    base: &deltalake::kernel::EagerSnapshot,
+    rows: impl Iterator<Item = &'a Row>,
+) -> Result<RecordBatch> {
+    let rows: Vec<&Row> = rows.collect();
+    let text = |of: fn(&Row) -> Option<&str>| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| of(row)).collect::<StringArray>())
+    };
+    let number = |of: fn(&Row) -> Option<i64>| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| of(row)).collect::<Int64Array>())
+    };
+    let now = chrono::Utc::now().timestamp_micros();
+    Ok(RecordBatch::try_new(
+        Table::schema(base),
+        vec![
+            text(|row| Some(&row.input_id)),
+            text(|row| row.source_file.as_deref()),
+            text(|row| row.format.as_deref()),
+            number(|row| row.bytes),
+            number(|row| row.records),
+            number(|row| row.chains),
+            number(|row| row.proteins),
+            number(|row| row.rejects),
+            text(|row| row.options.as_deref()),
+            Arc::new(TimestampMicrosecondArray::from(vec![now; rows.len()]).with_timezone("UTC")),
+        ],
+    )?)
+}

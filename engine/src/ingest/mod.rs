@@ -1,0 +1,139 @@
+//! Ingest: files of many formats into the lake, each input exactly once.
+//!
+//! The way of the data: inputs are found ([`discover`]) and hashed ([`identity`]); those the lake
+//! has already are left out ([`ledger`]); the others are read on one thread and annotated on all
+//! ([`pipeline`]), sorted and written ([`batch`]), and committed table by table in a fixed order,
+//! `chains` last. An input is done when `chains` carries its id; whatever is killed before is
+//! repeated, and tables that have an input's rows already are skipped for it.
+
+pub mod annotate;
+mod batch;
+mod discover;
+mod identity;
+mod ledger;
+mod pipeline;
+mod progress;
+mod replace;
+mod summary;
+
+pub use crate::formats::Alphabet;
+pub use progress::Progress;
+pub use summary::{InputSummary, Status, Summary};
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::formats;
+use crate::lake::Lake;
+
+use self::discover::Input;
+
+/// What the caller says about the inputs. All of it but `replace` and `max_rejects` changes rows,
+/// so it is part of an input's identity: the same file under another study is new data.
+#[derive(Debug, Clone, Default)]
+pub struct IngestOptions {
+    /// AIRR study.
+    pub study_id: Option<String>,
+    /// AIRR subject.
+    pub subject_id: Option<String>,
+    /// AIRR sample.
+    pub sample_id: Option<String>,
+    /// AIRR repertoire.
+    pub repertoire_id: Option<String>,
+    /// Species where the source gives none.
+    pub species: Option<String>,
+    /// Format by name, where content misleads.
+    pub format: Option<String>,
+    /// Nucleotides or amino acids, where content misleads.
+    pub alphabet: Alphabet,
+    /// Remove what earlier ingests of the same file left, in the commit that adds the new rows.
+    pub replace: bool,
+    /// A file with more rejects than this fails as a whole.
+    pub max_rejects: Option<u64>,
+}
+
+/// Ingests files, folders, globs and URLs into the lake.
+///
+/// One bad record never sinks a file and one bad file never sinks a batch: both are reported in
+/// the summary.
+///
+/// # Errors
+/// What keeps all of it from going on: an unknown option, a lake that cannot be written.
+pub async fn ingest(
+    lake: &Arc<Lake>,
+    inputs: &[String],
+    options: &IngestOptions,
+    progress: &Arc<Progress>,
+) -> Result<Summary> {
+    let started = Instant::now();
+    if let Some(format) = &options.format {
+        formats::by_name(format)?;
+    }
+    if let Some(species) = &options.species {
+        check_species(species)?;
+    }
+    let mut summaries = Vec::new();
+    let mut found = Vec::new();
+    for input in inputs {
+        match discover::expand(input, lake.config()).await {
+            Ok(files) => found.extend(files),
+            Err(error) => summaries.push(InputSummary::failed(input, &error)),
+        }
+    }
+    discover::drop_repeated(&mut found);
+    progress.expect(&found);
+    let mut ledger = ledger::Ledger::load(lake).await?;
+    let limit = lake.config().ingest.commit_bytes;
+    for group in discover::groups(found, limit) {
+        summaries.extend(ingest_group(lake, group, options, &mut ledger, progress).await?);
+    }
+    Ok(Summary {
+        inputs: summaries,
+        elapsed_s: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// Identifies the inputs of one group, leaves out the known ones and commits the others together.
+async fn ingest_group(
+    lake: &Arc<Lake>,
+    group: Vec<Input>,
+    options: &IngestOptions,
+    ledger: &mut ledger::Ledger,
+    progress: &Arc<Progress>,
+) -> Result<Vec<InputSummary>> {
+    let mut summaries = Vec::new();
+    let mut fresh = Vec::new();
+    for input in group {
+        let url = input.url.clone();
+        match identity::identify(input, options).await {
+            Err(error) => {
+                progress.file_done();
+                summaries.push(InputSummary::failed(&url, &error));
+            }
+            Ok(identified) => {
+                let repeated = fresh
+                    .iter()
+                    .any(|other: &identity::Identified| other.id == identified.id);
+                if repeated || (ledger.contains(&identified.id) && !options.replace) {
+                    progress.skipped(identified.input.size);
+                    summaries.push(InputSummary::already(&identified));
+                } else {
+                    fresh.push(identified);
+                }
+            }
+        }
+    }
+    summaries.extend(batch::run(lake, fresh, options, ledger, progress).await?);
+    Ok(summaries)
+}
+
+fn check_species(species: &str) -> Result<()> {
+    match annotate::species::known(species) {
+        Some(_) => Ok(()),
+        None => Err(Error::Invalid(format!(
+            "species {species} is not known; use one of: {}",
+            annotate::species::SPECIES.join(", ")
+        ))),
+    }
+}

@@ -1,0 +1,414 @@
+//! Reading on one thread, annotating on all: batches of rows for each table come out.
+//!
+//! Every queue is bounded, so a slow writer slows the reader and memory does not grow with the file.
+
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::error::{DataFusionError, Result as DFResult};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::Sender;
+
+use super::Progress;
+use super::annotate::{self, Context};
+use super::identity::Identified;
+use crate::error::{Error, Result};
+use crate::formats::{self, Feeds, ReadOptions, SourceBatch};
+
+/// Batches waiting for each annotating thread.
+const WAITING: usize = 2;
+
+/// A table that ingest writes. The order is the order of commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// `system.rejects`
+    Rejects,
+    /// `main.repertoires`
+    Repertoires,
+    /// `main.proteins`
+    Proteins,
+    /// `main.chains`: committed last, and only then is an input done.
+    Chains,
+}
+
+impl Target {
+    /// All, in the order of commits.
+    pub const ALL: [Self; 4] = [
+        Self::Rejects,
+        Self::Repertoires,
+        Self::Proteins,
+        Self::Chains,
+    ];
+
+    /// `schema.name`.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Rejects => "system.rejects",
+            Self::Repertoires => "main.repertoires",
+            Self::Proteins => "main.proteins",
+            Self::Chains => "main.chains",
+        }
+    }
+}
+
+/// One input to read.
+#[derive(Debug)]
+pub struct Job {
+    /// What to read.
+    pub input: Arc<Identified>,
+    /// What holds for all its records.
+    pub context: Context,
+    /// Tables that do not have the input's rows yet.
+    pub wanted: [bool; Target::ALL.len()],
+}
+
+/// What a job yielded.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    /// Records consumed.
+    pub records: u64,
+    /// Rows by table.
+    pub rows: [u64; Target::ALL.len()],
+    /// Records whose source contradicts their sequence.
+    pub contradictions: u64,
+}
+
+/// A file that has to be left out, and why.
+#[derive(Debug)]
+pub struct FileFailed {
+    /// Index of the job.
+    pub job: usize,
+    /// The reason.
+    pub error: Error,
+}
+
+/// Where rows of each table go.
+pub type Outputs = [Sender<DFResult<RecordBatch>>; Target::ALL.len()];
+
+struct Shared {
+    jobs: Vec<Job>,
+    counts: Vec<Mutex<Counts>>,
+    failed: Mutex<Option<FileFailed>>,
+    stop: AtomicBool,
+    read_options: ReadOptions,
+    max_rejects: Option<u64>,
+    progress: Arc<Progress>,
+}
+
+impl Shared {
+    fn fail(&self, job: usize, error: Error) {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get_or_insert(FileFailed { job, error });
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs all jobs; rows go to `outputs`, which close when it is over.
+///
+/// # Errors
+/// The first file that cannot be read to its end: what was sent of it must not be committed.
+pub async fn run(
+    jobs: Vec<Job>,
+    threads: usize,
+    read_options: ReadOptions,
+    max_rejects: Option<u64>,
+    progress: Arc<Progress>,
+    outputs: Outputs,
+) -> Result<(Vec<Job>, Vec<Counts>), (Vec<Job>, FileFailed)> {
+    let shared = Arc::new(Shared {
+        counts: jobs.iter().map(|_| Mutex::default()).collect(),
+        jobs,
+        failed: Mutex::default(),
+        stop: AtomicBool::new(false),
+        read_options,
+        max_rejects,
+        progress,
+    });
+    let (sender, receiver) = sync_channel(threads * WAITING);
+    let receiver = Arc::new(Mutex::new(receiver));
+    let handle = Handle::current();
+    let mut tasks = Vec::with_capacity(threads + 1);
+    tasks.push(tokio::task::spawn_blocking({
+        let (shared, outputs) = (Arc::clone(&shared), outputs.clone());
+        move || read_all(&shared, &handle, &sender, &outputs)
+    }));
+    for _ in 0..threads {
+        let (shared, outputs, receiver) =
+            (Arc::clone(&shared), outputs.clone(), Arc::clone(&receiver));
+        tasks.push(tokio::task::spawn_blocking(move || {
+            annotate_all(&shared, &receiver, &outputs);
+        }));
+    }
+    drop(outputs);
+    // The reader must see a closed queue if every annotating thread has gone.
+    drop(receiver);
+    for task in tasks {
+        if let Err(error) = task.await {
+            shared.fail(
+                0,
+                Error::Internal(format!("an ingest thread died: {error}")),
+            );
+        }
+    }
+    let Shared {
+        jobs,
+        counts,
+        failed,
+        ..
+    } = match Arc::try_unwrap(shared) {
+        Ok(shared) => shared,
+        Err(shared) => {
+            let error = Error::Internal("an ingest thread is still running".into());
+            shared.fail(0, error);
+            return Err((
+                Vec::new(),
+                FileFailed {
+                    job: 0,
+                    error: Error::Internal("an ingest thread is still running".into()),
+                },
+            ));
+        }
+    };
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(failed) => Err((jobs, failed)),
+        None => {
+            let counts = counts
+                .into_iter()
+                .map(|count| count.into_inner().unwrap_or_else(PoisonError::into_inner))
+                .collect();
+            Ok((jobs, counts))
+        }
+    }
+}
+
+/// The reader: all files, one after the other.
+fn read_all(
+    shared: &Shared,
+    handle: &Handle,
+    sender: &SyncSender<(usize, SourceBatch)>,
+    outputs: &Outputs,
+) {
+    for index in 0..shared.jobs.len() {
+        if let Err(error) = read_one(shared, index, handle, sender, outputs) {
+            let file = &shared.jobs[index].context.source_file;
+            shared.fail(index, error.context(file));
+        }
+        if shared.stopped() {
+            // Writers learn that what they have is not to be finished.
+            for output in outputs {
+                let aborted = DataFusionError::Execution("the ingest was stopped".into());
+                let _ = output.blocking_send(Err(aborted));
+            }
+            return;
+        }
+        shared.progress.file_done();
+    }
+}
+
+fn read_one(
+    shared: &Shared,
+    index: usize,
+    handle: &Handle,
+    sender: &SyncSender<(usize, SourceBatch)>,
+    outputs: &Outputs,
+) -> Result<()> {
+    let job = &shared.jobs[index];
+    let input = &job.input;
+    let (stored, check) = Counted::new(input.input.open(handle)?, Arc::clone(&shared.progress));
+    let text = formats::decompress(Box::new(stored))?;
+    let mut records = input
+        .format
+        .open(text, &job.context.source_file, &shared.read_options)?;
+    if let Some(rows) = records.repertoires() {
+        send_repertoires(shared, index, &rows, outputs)?;
+    }
+    while let Some(batch) = records.next_batch()? {
+        if shared.stopped() {
+            return Ok(());
+        }
+        match input.format.feeds() {
+            Feeds::Chains => {
+                if sender.send((index, batch)).is_err() {
+                    return Ok(());
+                }
+            }
+            Feeds::Repertoires => take_repertoires(shared, index, batch, outputs)?,
+        }
+    }
+    drop(records);
+    check.unchanged(&input.content)
+}
+
+/// A batch of a format that feeds `repertoires`: small, so the reader handles it itself.
+fn take_repertoires(
+    shared: &Shared,
+    index: usize,
+    batch: SourceBatch,
+    outputs: &Outputs,
+) -> Result<()> {
+    let context = &shared.jobs[index].context;
+    let rejects = annotate::rejects(&batch.rejects, context)?;
+    count(shared, index, |counts| counts.records += batch.consumed);
+    shared
+        .progress
+        .annotated(batch.consumed, batch.rejects.len() as u64);
+    send(shared, index, Target::Rejects, rejects, outputs)?;
+    send_repertoires(shared, index, &batch.records, outputs)
+}
+
+fn send_repertoires(
+    shared: &Shared,
+    index: usize,
+    rows: &RecordBatch,
+    outputs: &Outputs,
+) -> Result<()> {
+    let rows = annotate::repertoires(rows, &shared.jobs[index].context)?;
+    send(shared, index, Target::Repertoires, rows, outputs)
+}
+
+fn annotate_all(
+    shared: &Shared,
+    receiver: &Mutex<Receiver<(usize, SourceBatch)>>,
+    outputs: &Outputs,
+) {
+    loop {
+        let next = receiver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
+        let Ok((index, batch)) = next else { return };
+        if shared.stopped() {
+            continue;
+        }
+        if let Err(error) = annotate_one(shared, index, &batch, outputs) {
+            shared.fail(index, error);
+        }
+    }
+}
+
+fn annotate_one(
+    shared: &Shared,
+    index: usize,
+    batch: &SourceBatch,
+    outputs: &Outputs,
+) -> Result<()> {
+    let context = &shared.jobs[index].context;
+    let rows = annotate::annotate(batch, context)?;
+    let rejected = batch.rejects.len() as u64;
+    let rejects_so_far = count(shared, index, |counts| {
+        counts.records += batch.consumed;
+        counts.contradictions += rows.contradictions;
+    })
+    .rows[Target::Rejects as usize]
+        + rejected;
+    if let (Some(limit), Some(first)) = (shared.max_rejects, batch.rejects.first())
+        && rejects_so_far > limit
+    {
+        return Err(Error::Invalid(format!(
+            "{}: more than {limit} records cannot be read (record {}: {}); nothing of the file was ingested. Check the format, or raise --max-rejects",
+            context.source_file,
+            first.record.unwrap_or_default(),
+            first.reason
+        )));
+    }
+    shared.progress.annotated(batch.consumed, rejected);
+    send(shared, index, Target::Rejects, rows.rejects, outputs)?;
+    send(shared, index, Target::Proteins, rows.proteins, outputs)?;
+    send(shared, index, Target::Chains, rows.chains, outputs)
+}
+
+/// Changes the counts of a job and gives the new ones.
+fn count(shared: &Shared, index: usize, change: impl FnOnce(&mut Counts)) -> Counts {
+    let mut counts = shared.counts[index]
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    change(&mut counts);
+    *counts
+}
+
+/// Counts rows and passes them on, unless the table has them already.
+fn send(
+    shared: &Shared,
+    index: usize,
+    target: Target,
+    rows: RecordBatch,
+    outputs: &Outputs,
+) -> Result<()> {
+    if rows.num_rows() == 0 {
+        return Ok(());
+    }
+    count(shared, index, |counts| {
+        counts.rows[target as usize] += rows.num_rows() as u64;
+    });
+    if shared.jobs[index].wanted[target as usize] {
+        // A closed output means that its writer has failed and says so itself.
+        let _ = outputs[target as usize].blocking_send(Ok(rows));
+    }
+    Ok(())
+}
+
+/// Counts and hashes the stored bytes as they are read.
+struct Counted {
+    inner: Box<dyn Read + Send>,
+    progress: Arc<Progress>,
+    hash: Arc<Mutex<sha2::Sha256>>,
+}
+
+/// Tells whether the bytes read were the bytes that were hashed before.
+struct Check {
+    hash: Arc<Mutex<sha2::Sha256>>,
+}
+
+impl Counted {
+    fn new(inner: Box<dyn Read + Send>, progress: Arc<Progress>) -> (Self, Check) {
+        let hash = Arc::new(Mutex::default());
+        let check = Check {
+            hash: Arc::clone(&hash),
+        };
+        (
+            Self {
+                inner,
+                progress,
+                hash,
+            },
+            check,
+        )
+    }
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use sha2::Digest as _;
+        let count = self.inner.read(buffer)?;
+        self.progress.read(count as u64);
+        self.hash
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+impl Check {
+    /// # Errors
+    /// `Conflict` where the file changed between being identified and being read.
+    fn unchanged(self, content: &str) -> Result<()> {
+        use sha2::Digest as _;
+        let hash = self.hash.lock().unwrap_or_else(PoisonError::into_inner);
+        // Bytes after the end of a compressed stream are not read; then there is nothing to compare.
+        let read = super::identity::hex(&hash.clone().finalize());
+        if read == content {
+            return Ok(());
+        }
+        Err(Error::Conflict(
+            "the file changed while it was read; ingest it again when it is complete".into(),
+        ))
+    }
+}

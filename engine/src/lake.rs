@@ -1,0 +1,191 @@
+//! The lake: a location, its identity, and its tables by name.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::catalog;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::storage::{Storage, probe_atomic_create, redact};
+use crate::tables::{Table, definitions};
+
+/// Version of the layout that this software reads and writes.
+const FORMAT_VERSION: u32 = 1;
+/// Read first; written last, so that a lake is there whole or not at all.
+const MARKER: &str = "_paratope/lake.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Marker {
+    format_version: u32,
+    id: String,
+    created_at: String,
+}
+
+/// An opened lake. Shared by everything in the process that reads or writes it.
+#[derive(Debug)]
+pub struct Lake {
+    id: String,
+    config: Config,
+    storage: Storage,
+    tables: RwLock<HashMap<String, Arc<Table>>>,
+}
+
+impl Lake {
+    /// Opens an existing lake.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none; `Unsupported` where a newer version made it; whatever the
+    /// store says.
+    pub async fn open(config: &Config) -> Result<Arc<Self>> {
+        let storage = Storage::open(&config.lake.url, &config.storage)?;
+        match read_marker(&storage).await? {
+            Some(marker) => Self::load(config, storage, marker.id).await,
+            None => Err(Error::NotFound(format!(
+                "there is no lake at {}; create it with `paratope init --lake {}`, or name another with --lake",
+                redact(storage.url()),
+                config.lake.url
+            ))),
+        }
+    }
+
+    /// Creates a lake, or opens the one that is there; tells whether it was created.
+    ///
+    /// # Errors
+    /// `Unsupported` where the location cannot hold a lake; whatever the store says.
+    pub async fn init(config: &Config) -> Result<(Arc<Self>, bool)> {
+        let storage = Storage::open(&config.lake.url, &config.storage)?;
+        if let Some(marker) = read_marker(&storage).await? {
+            let lake = Self::load(config, storage, marker.id).await?;
+            return Ok((lake, false));
+        }
+        probe_atomic_create(&storage).await?;
+        for definition in definitions::all()? {
+            Table::new(&storage, &definition.full_name(), &folder(definition))?
+                .create(definition)
+                .await?;
+        }
+        catalog::record_definitions(&storage).await?;
+        let marker = Marker {
+            format_version: FORMAT_VERSION,
+            id: Uuid::new_v4().to_string(),
+            created_at: chrono::Utc::now().to_rfc3339(),
+        };
+        let json = serde_json::to_vec_pretty(&marker)
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        let created = storage.create(MARKER, json.into()).await?;
+        // Another process may have been first: its identity counts.
+        let marker = read_marker(&storage).await?.unwrap_or(marker);
+        Ok((Self::load(config, storage, marker.id).await?, created))
+    }
+
+    /// Opens the lake, creating it where there is none.
+    pub async fn open_or_init(config: &Config) -> Result<Arc<Self>> {
+        match Self::open(config).await {
+            Err(Error::NotFound(_)) => Ok(Self::init(config).await?.0),
+            other => other,
+        }
+    }
+
+    async fn load(config: &Config, storage: Storage, id: String) -> Result<Arc<Self>> {
+        let lake = Self {
+            id,
+            config: config.clone(),
+            tables: RwLock::default(),
+            storage,
+        };
+        lake.refresh().await?;
+        Ok(Arc::new(lake))
+    }
+
+    /// Reads the catalog again: tables that others created or dropped appear or go.
+    pub async fn refresh(&self) -> Result<()> {
+        let entries = catalog::entries(&self.storage).await?;
+        let mut known = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let mut fresh = HashMap::with_capacity(entries.len());
+        for entry in entries {
+            let name = entry.full_name();
+            let table = match known.remove(&name) {
+                Some(table) if table.location() == entry.location => table,
+                _ => Table::new(&self.storage, &name, &entry.location)?,
+            };
+            fresh.insert(name, table);
+        }
+        *known = fresh;
+        Ok(())
+    }
+
+    /// Identity of the lake, made at its creation.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where the lake lies, without secrets.
+    pub fn url(&self) -> String {
+        redact(self.storage.url())
+    }
+
+    /// The configuration it was opened with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The lake's storage.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// The table `schema.name`.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn table(&self, full_name: &str) -> Result<Arc<Table>> {
+        self.tables
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(full_name)
+            .cloned()
+            .ok_or_else(|| {
+                Error::NotFound(format!("there is no table {full_name} in {}", self.url()))
+            })
+    }
+
+    /// Names of the tables of a schema, sorted.
+    pub fn table_names(&self, schema: &str) -> Vec<String> {
+        let prefix = format!("{schema}.");
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
+        let mut names: Vec<String> = tables
+            .keys()
+            .filter_map(|name| name.strip_prefix(&prefix))
+            .map(str::to_string)
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// Folder of a table that every lake has.
+pub fn folder(definition: &crate::tables::TableDefinition) -> String {
+    format!("{}/{}", definition.schema_name, definition.name)
+}
+
+async fn read_marker(storage: &Storage) -> Result<Option<Marker>> {
+    let Some(bytes) = storage.read(MARKER).await? else {
+        return Ok(None);
+    };
+    let place = format!("{}{MARKER}", redact(storage.url()));
+    let version = serde_json::from_slice::<serde_json::Value>(&bytes)
+        .ok()
+        .and_then(|json| json.get("format_version")?.as_u64())
+        .ok_or_else(|| Error::Corrupt(format!("{place} is not the mark of a lake")))?;
+    if version != u64::from(FORMAT_VERSION) {
+        return Err(Error::Unsupported(format!(
+            "{place} says format version {version}; this paratope reads version {FORMAT_VERSION}. Use the paratope that made the lake, or a newer one"
+        )));
+    }
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| Error::Corrupt(format!("{place}: {error}")))
+}

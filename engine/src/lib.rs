@@ -1,0 +1,17 @@
+//! Paratope's engine: a lake of Delta tables on an object store, and DataFusion sessions over it.
+//!
+//! The engine opens no port and prints nothing; servers and command lines stand on it.
+
+mod catalog;
+pub mod config;
+pub mod error;
+pub mod formats;
+pub mod ingest;
+mod lake;
+pub mod session;
+pub mod storage;
+pub mod table_functions;
+pub mod tables;
+
+pub use error::{Error, Result};
+pub use lake::Lake;

@@ -1,0 +1,57 @@
+//! `CREATE EXTERNAL TABLE … STORED AS DELTA LOCATION '…'`: any Delta table, for one session.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider, TableProviderFactory};
+use datafusion::common::plan_err;
+use datafusion::error::Result as DFResult;
+use datafusion::logical_expr::CreateExternalTable;
+
+use crate::config::{Config, StorageConfig};
+use crate::error::Result;
+use crate::storage::Storage;
+use crate::tables::{LakeTableProvider, Table};
+
+/// Opens Delta tables by location.
+#[derive(Debug)]
+pub struct DeltaFactory {
+    storage: StorageConfig,
+}
+
+impl DeltaFactory {
+    /// Stores are opened with the configuration's settings.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            storage: config.storage.clone(),
+        }
+    }
+
+    async fn open(&self, name: &str, location: &str) -> Result<LakeTableProvider> {
+        let storage = Storage::open(location, &self.storage)?;
+        let table = Table::new(&storage, name, "")?;
+        let snapshot = table
+            .snapshot()
+            .await
+            .map_err(|error| error.context(location))?;
+        LakeTableProvider::try_new(&table, snapshot).await
+    }
+}
+
+#[async_trait]
+impl TableProviderFactory for DeltaFactory {
+    async fn create(
+        &self,
+        _state: &dyn Session,
+        command: &CreateExternalTable,
+    ) -> DFResult<Arc<dyn TableProvider>> {
+        let name = command.name.to_string();
+        match command.locations.as_slice() {
+            [location] => Ok(Arc::new(self.open(&name, location).await?)),
+            other => plan_err!(
+                "{name}: a Delta table has one location, but {} are given",
+                other.len()
+            ),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The one session factory, and statements run in a session.
+
+mod external;
+mod functions;
+mod guard;
+mod runtime;
+
+pub use functions::FunctionDoc;
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
+
+use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
+use crate::config::{Config, threads};
+use crate::error::Result;
+use crate::lake::Lake;
+use crate::table_functions;
+
+/// SQL over a lake, or over files alone.
+pub struct Session {
+    context: SessionContext,
+}
+
+/// The rows of one statement, as they are computed.
+pub struct Answer {
+    /// Columns of every batch.
+    pub schema: SchemaRef,
+    /// The batches. Dropping the stream cancels the statement.
+    pub stream: SendableRecordBatchStream,
+}
+
+impl Session {
+    /// A session with all of Paratope's functions, over `lake` where there is one.
+    ///
+    /// # Errors
+    /// A runtime that cannot be built (no folder for spilling).
+    pub fn new(lake: Option<Arc<Lake>>, config: &Config) -> Result<Self> {
+        let runtime = runtime::build(config)?;
+        let mut state = SessionStateBuilder::new()
+            .with_default_features()
+            .with_config(session_config(config))
+            .with_runtime_env(Arc::clone(&runtime))
+            .with_table_factory(
+                "DELTA".into(),
+                Arc::new(external::DeltaFactory::new(config)),
+            )
+            .build();
+        for function in udfs::all() {
+            datafusion::execution::FunctionRegistry::register_udf(&mut state, function)?;
+        }
+        for (name, function) in table_functions::all() {
+            state.register_udtf(name, function);
+        }
+        #[allow(clippy::disallowed_methods)] // this is the factory
+        let context = SessionContext::new_with_state(state).enable_url_table();
+        if let Some(lake) = lake {
+            register_store(&runtime, &lake)?;
+            context.register_catalog(CATALOG, Arc::new(LakeCatalog::new(&lake)));
+        }
+        Ok(Self { context })
+    }
+
+    /// Splits a script into statements.
+    ///
+    /// # Errors
+    /// A syntax error, with line and column.
+    pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
+        guard::parse(sql)
+    }
+
+    /// Plans and starts one statement.
+    ///
+    /// # Errors
+    /// Unknown names, wrong types, statements and clauses that this version does not carry out.
+    pub async fn execute(&self, statement: Statement) -> Result<Answer> {
+        guard::check_statement(&statement)?;
+        let plan = self.context.state().statement_to_plan(statement).await?;
+        guard::check_plan(&plan)?;
+        let frame = self.context.execute_logical_plan(plan).await?;
+        let stream = frame.execute_stream().await?;
+        Ok(Answer {
+            schema: stream.schema(),
+            stream,
+        })
+    }
+
+    /// Documentation of every function, sorted by name.
+    pub fn functions(&self) -> Vec<FunctionDoc> {
+        functions::document(&self.context.state())
+    }
+
+    /// The DataFusion context below, for tests and for those who build on the engine.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+}
+
+/// A context without catalog and Paratope's functions: for reading the lake's own books.
+pub fn bare_context() -> Result<SessionContext> {
+    let config = SessionConfig::new().with_target_partitions(1);
+    #[allow(clippy::disallowed_methods)] // this is the factory
+    Ok(SessionContext::new_with_config(config))
+}
+
+/// A context for sorting and writing within a memory limit of its own.
+pub fn write_context(config: &Config) -> Result<SessionContext> {
+    let runtime = runtime::with_memory(config, config.ingest.sort_memory_bytes)?;
+    let session = SessionConfig::new()
+        .with_target_partitions(1)
+        .with_batch_size(1_024);
+    #[allow(clippy::disallowed_methods)] // this is the factory
+    Ok(SessionContext::new_with_config_rt(session, runtime))
+}
+
+fn session_config(config: &Config) -> SessionConfig {
+    let mut session = SessionConfig::new()
+        .with_information_schema(true)
+        .with_default_catalog_and_schema(CATALOG, SCHEMAS[0])
+        .with_target_partitions(threads(config.query.threads));
+    let options = session.options_mut();
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    session
+}
+
+fn register_store(runtime: &Arc<RuntimeEnv>, lake: &Lake) -> Result<()> {
+    let url = lake.storage().store_url()?;
+    runtime.register_object_store(&url, Arc::clone(lake.storage().store()));
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Memory, spilling, caches and object stores of a session.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use sysinfo::{MemoryRefreshKind, System};
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::storage::Registry;
+
+/// How many of the largest users of memory an error names.
+const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
+/// Assumed where the machine does not tell.
+const UNKNOWN_MEMORY: u64 = 4 << 30;
+
+/// The runtime of query sessions: limited memory, spilling beyond it.
+pub fn build(config: &Config) -> Result<Arc<RuntimeEnv>> {
+    with_memory(config, query_memory(config))
+}
+
+/// A runtime with its own memory limit.
+pub fn with_memory(config: &Config, bytes: usize) -> Result<Arc<RuntimeEnv>> {
+    let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_metadata_cache_limit(config.query.metadata_cache_bytes)
+        .with_object_store_registry(Arc::new(Registry::new(config.storage.clone())))
+        .build_arc()?;
+    Ok(runtime)
+}
+
+fn query_memory(config: &Config) -> usize {
+    config.query.memory_bytes.unwrap_or_else(|| {
+        let share = machine_memory() as f64 * config.query.memory_fraction.clamp(0.05, 1.0);
+        share as usize
+    })
+}
+
+/// Memory of the machine, or of the cgroup where that is less, in bytes.
+fn machine_memory() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let memory = system
+        .cgroup_limits()
+        .map_or_else(|| system.total_memory(), |limits| limits.total_memory);
+    if memory == 0 { UNKNOWN_MEMORY } else { memory }
+}

@@ -1,0 +1,62 @@
+//! Object stores for query plans, built from the configuration when a URL is first met.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use datafusion::error::{DataFusionError, Result as DFResult};
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use object_store::ObjectStore;
+use url::Url;
+
+use super::open_store;
+use crate::config::StorageConfig;
+
+/// Stores by scheme and authority.
+#[derive(Debug)]
+pub struct Registry {
+    config: StorageConfig,
+    stores: RwLock<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl Registry {
+    /// An empty registry; stores are opened with `config`.
+    pub fn new(config: StorageConfig) -> Self {
+        Self {
+            config,
+            stores: RwLock::default(),
+        }
+    }
+}
+
+fn key(url: &Url) -> String {
+    format!("{}://{}", url.scheme(), url.authority())
+}
+
+impl ObjectStoreRegistry for Registry {
+    fn register_store(
+        &self,
+        url: &Url,
+        store: Arc<dyn ObjectStore>,
+    ) -> Option<Arc<dyn ObjectStore>> {
+        self.stores
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key(url), store)
+    }
+
+    fn get_store(&self, url: &Url) -> DFResult<Arc<dyn ObjectStore>> {
+        let key = key(url);
+        let known = self
+            .stores
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
+        if let Some(store) = known {
+            return Ok(store);
+        }
+        let store = open_store(url, &self.config).map_err(DataFusionError::from)?;
+        self.register_store(url, Arc::clone(&store));
+        Ok(store)
+    }
+}

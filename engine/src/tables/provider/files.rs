@@ -1,0 +1,304 @@
+//! The files of a snapshot: which ones a query needs, and what is known of them.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray,
+    new_null_array,
+};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt64Type};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::stats::Precision;
+use datafusion::common::{Column, ColumnStatistics, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::error::Result as DFResult;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use deltalake::kernel::EagerSnapshot;
+use object_store::ObjectMeta;
+use object_store::path::Path;
+
+use crate::error::{Error, Result};
+use crate::tables::Table;
+
+/// The active files of one snapshot, in the snapshot's order.
+#[derive(Clone)]
+pub struct FileList {
+    snapshot: EagerSnapshot,
+    files: Vec<ObjectMeta>,
+    /// One row a file, one text column a partition column.
+    partitions: RecordBatch,
+    rows: Option<ArrayRef>,
+    only: Option<Vec<usize>>,
+}
+
+impl std::fmt::Debug for FileList {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileList")
+            .field("version", &self.snapshot.version())
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl FileList {
+    pub fn try_new(table: &Table, snapshot: EagerSnapshot) -> Result<Self> {
+        let columns = snapshot.metadata().partition_columns().to_vec();
+        let mut files = Vec::new();
+        let mut values: Vec<Vec<Option<String>>> = vec![Vec::new(); columns.len()];
+        let log = snapshot.try_log_data()?;
+        for file in log.iter() {
+            files.push(ObjectMeta {
+                location: inside(table, &file.path(), file.object_store_path())?,
+                last_modified: file.modification_datetime()?,
+                size: file.size().try_into().unwrap_or(0),
+                e_tag: None,
+                version: None,
+            });
+            let mut of_file = file.partition_values_map();
+            for (column, values) in columns.iter().zip(&mut values) {
+                // An empty text stands for NULL, whatever the type (Delta protocol, partition values).
+                let value = of_file.remove(column).flatten();
+                values.push(value.filter(|text| !text.is_empty()));
+            }
+        }
+        let rows = log.row_counts();
+        let fields: Vec<_> = columns
+            .iter()
+            .map(|name| Field::new(name, DataType::Utf8, true))
+            .collect();
+        let arrays: Vec<ArrayRef> = values
+            .into_iter()
+            .map(|values| Arc::new(StringArray::from(values)) as ArrayRef)
+            .collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(files.len()));
+        let partitions =
+            RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?;
+        Ok(Self {
+            snapshot,
+            files,
+            partitions,
+            rows,
+            only: None,
+        })
+    }
+
+    /// Files that may be read, by index.
+    pub fn all(&self) -> Vec<usize> {
+        match &self.only {
+            Some(only) => only.clone(),
+            None => (0..self.files.len()).collect(),
+        }
+    }
+
+    /// The same list, of which only these files (paths as in the log, decoded) may be read.
+    pub fn restricted_to(&self, paths: &[String]) -> Self {
+        let only = match self.snapshot.try_log_data() {
+            Ok(log) => log
+                .iter()
+                .enumerate()
+                .filter(|(_, file)| paths.iter().any(|path| *path == file.path()))
+                .map(|(index, _)| index)
+                .collect(),
+            Err(_) => Vec::new(),
+        };
+        Self {
+            only: Some(only),
+            ..self.clone()
+        }
+    }
+
+    /// Files whose partition values satisfy `predicate`: exact, as all their rows share them.
+    pub fn matching_partitions(
+        &self,
+        selected: Vec<usize>,
+        predicate: &Arc<dyn PhysicalExpr>,
+        schema: &SchemaRef,
+    ) -> DFResult<Vec<usize>> {
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| match self.partitions.column_by_name(field.name()) {
+                Some(texts) => typed(texts, field.data_type()),
+                None => Ok(new_null_array(field.data_type(), self.files.len())),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        // Data columns stand in as NULLs: the predicate does not look at them.
+        let nullable: Vec<_> = schema
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone().with_nullable(true))
+            .collect();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(nullable)), columns)?;
+        let verdict = predicate.evaluate(&batch)?.into_array(self.files.len())?;
+        let verdict: &BooleanArray = verdict.as_boolean();
+        Ok(selected
+            .into_iter()
+            .filter(|file| verdict.is_valid(*file) && verdict.value(*file))
+            .collect())
+    }
+
+    /// Files that may hold rows satisfying `predicate`, by their statistics.
+    pub fn matching_statistics(
+        &self,
+        selected: Vec<usize>,
+        predicate: &Arc<dyn PhysicalExpr>,
+        schema: &SchemaRef,
+    ) -> DFResult<Vec<usize>> {
+        let Ok(pruning) = PruningPredicateBuilder::new()
+            .with_file_schema(Arc::clone(schema))
+            .try_build(Arc::clone(predicate))
+        else {
+            return Ok(selected);
+        };
+        let Ok(log) = self.snapshot.try_log_data() else {
+            return Ok(selected);
+        };
+        let keep = pruning.prune(&log)?;
+        Ok(selected
+            .into_iter()
+            .filter(|file| keep.get(*file).copied().unwrap_or(true))
+            .collect())
+    }
+
+    /// The first files that hold at least `limit` rows together.
+    pub fn enough_for(&self, selected: Vec<usize>, limit: usize) -> Vec<usize> {
+        let mut rows = 0_usize;
+        let mut kept = Vec::new();
+        for file in selected {
+            if rows >= limit {
+                break;
+            }
+            rows = rows.saturating_add(self.row_count(file).unwrap_or(0));
+            kept.push(file);
+        }
+        kept
+    }
+
+    /// Files as DataFusion's scan wants them, with typed partition values.
+    pub fn partitioned(
+        &self,
+        selected: &[usize],
+        schema: &SchemaRef,
+    ) -> DFResult<Vec<PartitionedFile>> {
+        let typed = self
+            .partition_fields(schema)
+            .map(|(field, texts)| typed(texts, field))
+            .collect::<Result<Vec<_>, _>>()?;
+        selected
+            .iter()
+            .map(|file| {
+                let values = typed
+                    .iter()
+                    .map(|array| ScalarValue::try_from_array(array, *file))
+                    .collect::<DFResult<Vec<_>>>()?;
+                let meta = self.files[*file].clone();
+                Ok(PartitionedFile::new_from_meta(meta).with_partition_values(values))
+            })
+            .collect()
+    }
+
+    /// Row counts are exact; minima and maxima are not (writers truncate strings).
+    pub fn statistics(&self, selected: &[usize], schema: &SchemaRef) -> Statistics {
+        let bytes = selected
+            .iter()
+            .map(|file| usize::try_from(self.files[*file].size).unwrap_or(usize::MAX))
+            .fold(0, usize::saturating_add);
+        let rows = selected
+            .iter()
+            .try_fold(0_usize, |sum, file| Some(sum + self.row_count(*file)?));
+        let log = self.snapshot.try_log_data().ok();
+        let column_statistics = schema
+            .fields()
+            .iter()
+            .map(|field| {
+                let nulls = log
+                    .as_ref()
+                    .and_then(|log| log.null_counts(&Column::from_name(field.name())));
+                let count = nulls.and_then(|nulls| sum(&nulls, selected));
+                ColumnStatistics {
+                    null_count: count.map_or(Precision::Absent, Precision::Exact),
+                    ..ColumnStatistics::new_unknown()
+                }
+            })
+            .collect();
+        Statistics {
+            num_rows: rows.map_or(Precision::Absent, Precision::Exact),
+            total_byte_size: Precision::Inexact(bytes),
+            column_statistics,
+        }
+    }
+
+    fn row_count(&self, file: usize) -> Option<usize> {
+        let rows = self.rows.as_ref()?.as_primitive_opt::<UInt64Type>()?;
+        rows.is_valid(file)
+            .then(|| usize::try_from(rows.value(file)).ok())?
+    }
+
+    /// Partition columns in the order of the scan's schema, with their text values.
+    fn partition_fields<'a>(
+        &'a self,
+        schema: &'a SchemaRef,
+    ) -> impl Iterator<Item = (&'a DataType, &'a ArrayRef)> {
+        schema.fields().iter().filter_map(|field| {
+            let texts = self.partitions.column_by_name(field.name())?;
+            Some((field.data_type(), texts))
+        })
+    }
+}
+
+/// Partition values as their column's type; a text that does not fit is an error and not a NULL.
+fn typed(texts: &ArrayRef, kind: &DataType) -> Result<ArrayRef, ArrowError> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(texts, kind, &options)
+}
+
+/// Sum over the selected files; `None` where one is unknown.
+fn sum(counts: &ArrayRef, selected: &[usize]) -> Option<usize> {
+    let counts = counts.as_primitive_opt::<UInt64Type>()?;
+    selected.iter().try_fold(0_usize, |sum, file| {
+        counts
+            .is_valid(*file)
+            .then(|| sum + usize::try_from(counts.value(*file)).unwrap_or(0))
+    })
+}
+
+/// Whether any file of the snapshot carries a deletion vector.
+pub fn has_deletion_vectors(snapshot: &EagerSnapshot) -> Result<bool> {
+    let enabled = snapshot
+        .protocol()
+        .reader_features()
+        .is_some_and(|features| features.iter().any(|f| f.to_string() == "deletionVectors"));
+    Ok(enabled
+        && snapshot
+            .try_log_data()?
+            .iter()
+            .any(|file| file.deletion_vector_descriptor().is_some()))
+}
+
+/// A file's path within the store.
+///
+/// # Errors
+/// `Corrupt` for absolute paths and for paths that leave the table's folder.
+fn inside(table: &Table, decoded: &str, relative: Path) -> Result<Path> {
+    let leaves = decoded.contains("://")
+        || decoded.starts_with('/')
+        || decoded.split('/').any(|segment| segment == "..");
+    if leaves {
+        return Err(Error::Corrupt(format!(
+            "{} lists a file outside its folder ({decoded}); such a table is not read",
+            table.name()
+        )));
+    }
+    Ok(table
+        .storage()
+        .path(table.location())
+        .parts()
+        .chain(relative.parts())
+        .collect())
+}

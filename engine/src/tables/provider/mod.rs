@@ -1,0 +1,243 @@
+//! The one reader: DataFusion's own Parquet scan, planned from a pinned Delta snapshot.
+//!
+//! deltalake's provider cannot travel to workers and is slower than plain Parquet; this one hands
+//! DataFusion the snapshot's file list, partition values and statistics. Tables with deletion
+//! vectors or column mapping are read through deltalake's provider: correct, if slower.
+
+mod files;
+mod types;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::Result as DFResult;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use deltalake::DeltaTable;
+use deltalake::kernel::EagerSnapshot;
+
+use self::files::FileList;
+use super::Table;
+use crate::error::{Error, Result};
+
+/// A table at one version.
+#[derive(Debug)]
+pub struct LakeTableProvider {
+    schema: SchemaRef,
+    partition_columns: Vec<String>,
+    definition: Option<String>,
+    scan: Scan,
+}
+
+#[derive(Debug)]
+enum Scan {
+    Parquet {
+        files: FileList,
+        store: ObjectStoreUrl,
+    },
+    Deltalake(Arc<dyn TableProvider>),
+}
+
+impl LakeTableProvider {
+    /// Reads the file list of `snapshot`.
+    ///
+    /// # Errors
+    /// `Corrupt` where a file lies outside the table's folder.
+    pub async fn try_new(table: &Table, snapshot: EagerSnapshot) -> Result<Self> {
+        let partition_columns = snapshot.metadata().partition_columns().to_vec();
+        let needs_deltalake =
+            types::has_column_mapping(&snapshot) || files::has_deletion_vectors(&snapshot)?;
+        if needs_deltalake {
+            let mut delta = DeltaTable::new(Arc::clone(table.log_store()));
+            delta.load_version(snapshot.version()).await?;
+            let provider = delta.table_provider().await?;
+            return Ok(Self {
+                schema: provider.schema(),
+                partition_columns,
+                definition: None,
+                scan: Scan::Deltalake(provider),
+            });
+        }
+        let store = ObjectStoreUrl::parse(table.storage().store_url()?)?;
+        Ok(Self {
+            schema: types::query_schema(&Table::schema(&snapshot)),
+            partition_columns,
+            definition: None,
+            scan: Scan::Parquet {
+                files: FileList::try_new(table, snapshot)?,
+                store,
+            },
+        })
+    }
+
+    /// The statement shown as the table's definition.
+    pub fn with_definition(mut self, sql: Option<String>) -> Self {
+        self.definition = sql;
+        self
+    }
+
+    /// The same table, of which only these files (paths as in the log, decoded) are read.
+    ///
+    /// # Errors
+    /// `Unsupported` for tables read through deltalake.
+    pub fn restricted_to(&self, paths: &[String]) -> Result<Self> {
+        let Scan::Parquet { files, store } = &self.scan else {
+            return Err(Error::Unsupported(
+                "a table with deletion vectors or column mapping is only read, not rewritten"
+                    .into(),
+            ));
+        };
+        Ok(Self {
+            schema: Arc::clone(&self.schema),
+            partition_columns: self.partition_columns.clone(),
+            definition: None,
+            scan: Scan::Parquet {
+                files: files.restricted_to(paths),
+                store: store.clone(),
+            },
+        })
+    }
+
+    fn is_partition_filter(&self, filter: &Expr) -> bool {
+        !filter.is_volatile()
+            && filter
+                .column_refs()
+                .iter()
+                .all(|column| self.partition_columns.contains(&column.name))
+    }
+
+    /// File columns first, then partition columns: the order in which DataFusion's scan has them.
+    fn scan_schema(&self) -> TableSchema {
+        let (partitions, file): (Vec<_>, Vec<_>) = self
+            .schema
+            .fields()
+            .iter()
+            .cloned()
+            .partition(|field| self.partition_columns.contains(field.name()));
+        TableSchema::builder(Arc::new(datafusion::arrow::datatypes::Schema::new(file)))
+            .with_table_partition_cols(partitions)
+            .build()
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeTableProvider {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        self.definition.as_deref()
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DFResult<Vec<TableProviderFilterPushDown>> {
+        match &self.scan {
+            Scan::Deltalake(provider) => provider.supports_filters_pushdown(filters),
+            Scan::Parquet { .. } => Ok(filters
+                .iter()
+                .map(|filter| {
+                    if self.is_partition_filter(filter) {
+                        TableProviderFilterPushDown::Exact
+                    } else {
+                        TableProviderFilterPushDown::Inexact
+                    }
+                })
+                .collect()),
+        }
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DFResult<Arc<dyn ExecutionPlan>> {
+        let (files, store) = match &self.scan {
+            Scan::Deltalake(provider) => {
+                return provider.scan(state, projection, filters, limit).await;
+            }
+            Scan::Parquet { files, store } => (files, store),
+        };
+        let scan_schema = self.scan_schema();
+        let table_schema = Arc::clone(scan_schema.table_schema());
+        let df_schema = DFSchema::try_from(Arc::clone(&table_schema))?;
+
+        let (on_partitions, on_data): (Vec<Expr>, Vec<Expr>) = filters
+            .iter()
+            .cloned()
+            .partition(|filter| self.is_partition_filter(filter));
+        let physical = |parts: Vec<Expr>| {
+            conjunction(parts)
+                .map(|expr| state.create_physical_expr(expr, &df_schema))
+                .transpose()
+        };
+        let mut selected = files.all();
+        if let Some(predicate) = physical(on_partitions)? {
+            selected = files.matching_partitions(selected, &predicate, &table_schema)?;
+        }
+        let exact = on_data.is_empty();
+        if let Some(predicate) = physical(on_data)? {
+            selected = files.matching_statistics(selected, &predicate, &table_schema)?;
+        }
+        if let Some(limit) = limit.filter(|_| exact) {
+            selected = files.enough_for(selected, limit);
+        }
+
+        let projection: Option<Vec<usize>> = projection
+            .map(|columns| {
+                columns
+                    .iter()
+                    .map(|index| table_schema.index_of(self.schema.field(*index).name()))
+                    .collect::<Result<Vec<_>, _>>()
+            })
+            .transpose()?
+            .or_else(|| {
+                // Without a projection the order of columns is the table's own, not the scan's.
+                self.schema
+                    .fields()
+                    .iter()
+                    .map(|field| table_schema.index_of(field.name()).ok())
+                    .collect()
+            });
+        if selected.is_empty() {
+            let columns = projection.unwrap_or_default();
+            return Ok(Arc::new(EmptyExec::new(Arc::new(
+                table_schema.project(&columns)?,
+            ))));
+        }
+        let statistics = files.statistics(&selected, &table_schema);
+        let groups = FileGroup::new(files.partitioned(&selected, &table_schema)?)
+            .split_files(state.config().target_partitions());
+        let options = state.config_options().execution.parquet.clone();
+        let source = ParquetSource::new(scan_schema).with_table_parquet_options(
+            datafusion::common::config::TableParquetOptions {
+                global: options,
+                ..Default::default()
+            },
+        );
+        let config = FileScanConfigBuilder::new(store.clone(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(projection)?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}

@@ -1,0 +1,258 @@
+//! The one writer: sorted rows in, Parquet files of the target size and their Add actions out.
+//!
+//! Rows are sorted by partition, then by the table's `paratope.sortColumns`, with spilling beyond
+//! a memory limit; so one partition is open at a time and files cover narrow ranges of values.
+
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::{SortOptions, partition};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::col;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
+use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
+use deltalake::kernel::{Add, EagerSnapshot};
+use deltalake::table::config::TablePropertiesExt as _;
+use futures::StreamExt as _;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::Table;
+use crate::error::{Error, Result};
+
+/// Rows in a row group: large enough to compress well, small enough to skip and to buffer.
+const ROW_GROUP_ROWS: usize = 131_072;
+/// Longest prefix of a string kept as its minimum or maximum.
+const STATISTICS_PREFIX: usize = 64;
+/// Table property: columns by which rows are sorted within a partition.
+pub const SORT_COLUMNS: &str = "paratope.sortColumns";
+/// Table property: long, mostly distinct columns, written without dictionary and statistics.
+pub const PLAIN_COLUMNS: &str = "paratope.plainColumns";
+
+/// What was written: not part of the table until it is committed.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// One action a file.
+    pub adds: Vec<Add>,
+    /// Rows in all files.
+    pub rows: u64,
+}
+
+/// Sorts `input` (columns of the table, in its order) and writes it.
+///
+/// # Errors
+/// An error of the input; a full disk or unreachable store. Files written so far are deleted.
+pub async fn write_sorted(
+    table: &Table,
+    snapshot: &EagerSnapshot,
+    input: SendableRecordBatchStream,
+    context: Arc<TaskContext>,
+    target_file_bytes: u64,
+) -> Result<Written> {
+    let schema = input.schema();
+    let partitions = snapshot.metadata().partition_columns().to_vec();
+    let mut keys = partitions.clone();
+    keys.extend(Table::column_list(snapshot, SORT_COLUMNS).unwrap_or_default());
+    let sorted = sort(input, &schema, &keys, context)?;
+    let mut writer = PartitionedWriter::new(table, snapshot, schema, partitions, target_file_bytes);
+    match writer.drain(sorted).await {
+        Ok(()) => Ok(writer.written),
+        Err(error) => {
+            let written = std::mem::take(&mut writer.written);
+            if let Some(open) = writer.open.take() {
+                let _ = open.abort().await;
+            }
+            discard(table, &written).await;
+            Err(error)
+        }
+    }
+}
+
+/// Deletes files that will not be committed. What cannot be deleted falls to VACUUM.
+pub async fn discard(table: &Table, written: &Written) {
+    for add in &written.adds {
+        let path = table
+            .storage()
+            .path(&format!("{}/{}", table.location(), add.path));
+        if let Err(error) = table.storage().delete(&path).await {
+            tracing::debug!(%path, %error, "an uncommitted file stays until vacuum");
+        }
+    }
+}
+
+/// A plan that sorts one stream by `keys` (ascending, NULLs last).
+fn sort(
+    input: SendableRecordBatchStream,
+    schema: &SchemaRef,
+    keys: &[String],
+    context: Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream> {
+    let options = SortOptions {
+        descending: false,
+        nulls_first: false,
+    };
+    let order = keys
+        .iter()
+        .map(|key| Ok(PhysicalSortExpr::new(col(key, schema)?, options)))
+        .collect::<Result<Vec<_>>>()?;
+    let Some(order) = LexOrdering::new(order) else {
+        return Ok(input);
+    };
+    let source = StreamingTableExec::try_new(
+        Arc::clone(schema),
+        vec![Arc::new(OneShot::new(input))],
+        None,
+        [],
+        false,
+        None,
+    )?;
+    let plan = SortExec::new(order, Arc::new(source));
+    Ok(plan.execute(0, context)?)
+}
+
+struct PartitionedWriter<'a> {
+    table: &'a Table,
+    config: WriterConfig,
+    partitions: Vec<String>,
+    open: Option<DeltaWriter>,
+    open_values: Option<RecordBatch>,
+    written: Written,
+}
+
+impl<'a> PartitionedWriter<'a> {
+    fn new(
+        table: &'a Table,
+        snapshot: &EagerSnapshot,
+        schema: SchemaRef,
+        partitions: Vec<String>,
+        target_file_bytes: u64,
+    ) -> Self {
+        let properties = writer_properties(snapshot);
+        let stats_columns = Table::column_list(snapshot, "delta.dataSkippingStatsColumns");
+        let config = WriterConfig::new(
+            schema,
+            partitions.clone(),
+            Some(properties),
+            NonZeroU64::new(target_file_bytes),
+            None,
+            snapshot.table_properties().num_indexed_cols(),
+            stats_columns,
+        );
+        Self {
+            table,
+            config,
+            partitions,
+            open: None,
+            open_values: None,
+            written: Written::default(),
+        }
+    }
+
+    async fn drain(&mut self, mut input: SendableRecordBatchStream) -> Result<()> {
+        while let Some(batch) = input.next().await {
+            self.write(&batch?).await?;
+        }
+        self.close().await
+    }
+
+    /// Writes a batch whose rows are sorted by partition.
+    async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.written.rows += batch.num_rows() as u64;
+        if self.partitions.is_empty() {
+            return self.append(batch).await;
+        }
+        let indices = self
+            .partitions
+            .iter()
+            .map(|name| batch.schema().index_of(name))
+            .collect::<Result<Vec<_>, _>>()?;
+        let keys = batch.project(&indices)?;
+        for range in partition(keys.columns())?.ranges() {
+            let values = keys.slice(range.start, 1);
+            if self.open_values.as_ref() != Some(&values) {
+                self.close().await?;
+                self.open_values = Some(values);
+            }
+            self.append(&batch.slice(range.start, range.len())).await?;
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, rows: &RecordBatch) -> Result<()> {
+        let store = self.table.log_store().object_store(None);
+        let writer = self
+            .open
+            .get_or_insert_with(|| DeltaWriter::new(store, self.config.clone()));
+        Ok(writer.write(rows).await?)
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        if let Some(writer) = self.open.take() {
+            self.written.adds.extend(writer.close().await?);
+        }
+        Ok(())
+    }
+}
+
+fn writer_properties(snapshot: &EagerSnapshot) -> WriterProperties {
+    let mut builder = WriterProperties::builder()
+        .set_created_by(concat!("paratope ", env!("CARGO_PKG_VERSION")).to_string())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_statistics_truncate_length(Some(STATISTICS_PREFIX))
+        .set_column_index_truncate_length(Some(STATISTICS_PREFIX));
+    for column in Table::column_list(snapshot, PLAIN_COLUMNS).unwrap_or_default() {
+        let path = ColumnPath::from(column);
+        builder = builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_statistics_enabled(path, EnabledStatistics::None);
+    }
+    builder.build()
+}
+
+/// A stream as the only partition of a plan; it can be executed once.
+struct OneShot {
+    schema: SchemaRef,
+    stream: Mutex<Option<SendableRecordBatchStream>>,
+}
+
+impl OneShot {
+    fn new(stream: SendableRecordBatchStream) -> Self {
+        Self {
+            schema: stream.schema(),
+            stream: Mutex::new(Some(stream)),
+        }
+    }
+}
+
+impl std::fmt::Debug for OneShot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OneShot")
+    }
+}
+
+impl PartitionStream for OneShot {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let taken = self.stream.lock().ok().and_then(|mut stream| stream.take());
+        taken.unwrap_or_else(|| Box::pin(EmptyRecordBatchStream::new(Arc::clone(&self.schema))))
+    }
+}
+
+impl From<deltalake::kernel::transaction::TransactionError> for Error {
+    fn from(error: deltalake::kernel::transaction::TransactionError) -> Self {
+        deltalake::DeltaTableError::from(error).into()
+    }
+}

@@ -1,0 +1,126 @@
+//! `paratope ingest`: files into the lake, each exactly once.
+
+mod summary;
+
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use engine::Lake;
+use engine::ingest::{Alphabet, IngestOptions, Progress};
+
+use super::arguments::Shared;
+use super::exit::{Exit, complain};
+use super::progress::Bar;
+
+pub use summary::{files_table, headline};
+
+/// Ingest sequence files
+///
+/// Reads files from disk or object stores, plain or compressed (gzip, zstd), recognises their
+/// format by content (FASTA, AIRR Rearrangement TSV, AIRR repertoire metadata, OAS data units),
+/// and adds their records to the lake. Creates the lake where there is none.
+///
+/// The same file with the same options is ingested once, however often it is given. Records that
+/// cannot be read go to the table system.rejects, and the rest goes on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  paratope ingest --species human --study smith_2024 data/*.fasta.gz
+  paratope ingest s3://bucket/oas/SRR*.csv.gz
+  paratope ingest --replace --species human --format json heavy.tsv
+
+Exit status 3 says that files failed while others went in, or that records were rejected:
+  paratope query -c 'SELECT source_file, source_record, reason FROM system.rejects'")]
+pub struct Ingest {
+    /// Files, globs (quoted, or for object stores) and URLs
+    #[arg(required = true, value_name = "PATH|GLOB|URL")]
+    inputs: Vec<String>,
+    /// Study that the records belong to (AIRR study_id)
+    #[arg(long, value_name = "STUDY", help_heading = "About the records")]
+    study: Option<String>,
+    /// Donor (AIRR subject_id)
+    #[arg(long, value_name = "SUBJECT", help_heading = "About the records")]
+    subject: Option<String>,
+    /// Sample (AIRR sample_id)
+    #[arg(long, value_name = "SAMPLE", help_heading = "About the records")]
+    sample: Option<String>,
+    /// Repertoire (AIRR repertoire_id)
+    #[arg(long, value_name = "REPERTOIRE", help_heading = "About the records")]
+    repertoire: Option<String>,
+    /// Species, where the file does not say: human, mouse, rat, rabbit, rhesus, cynomolgus, alpaca,
+    /// llama, camel, cow, chicken, engineered, other, unknown
+    #[arg(long, value_name = "SPECIES", help_heading = "About the records")]
+    species: Option<String>,
+    /// Read the files as this format, whatever they look like: fasta, airr, oas, …
+    #[arg(long, value_name = "FORMAT", help_heading = "Reading")]
+    input_format: Option<String>,
+    /// Letters of FASTA sequences
+    #[arg(long, value_enum, default_value_t = Letters::Auto, help_heading = "Reading")]
+    alphabet: Letters,
+    /// Stop a file at more than N rejected records
+    #[arg(long, value_name = "N", help_heading = "Reading")]
+    max_rejects: Option<u64>,
+    /// Take the place of what the same files brought before
+    #[arg(long, help_heading = "Reading")]
+    replace: bool,
+    /// How the summary is written
+    #[arg(long, value_enum, default_value_t = SummaryFormat::Table)]
+    format: SummaryFormat,
+}
+
+/// Letters of FASTA sequences.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Letters {
+    /// Decided for each file
+    Auto,
+    /// DNA or RNA, translated in the frame that yields a V domain
+    Nucleotide,
+    /// Protein
+    AminoAcid,
+}
+
+/// How the summary is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SummaryFormat {
+    /// A line for each file
+    Table,
+    /// One JSON object
+    Json,
+}
+
+impl Ingest {
+    /// Runs the command.
+    pub async fn run(self, shared: &Shared) -> anyhow::Result<Exit> {
+        let config = shared.load()?;
+        let lake = Lake::open_or_init(&config).await?;
+        let progress = Arc::new(Progress::default());
+        let bar = Bar::follow(&progress);
+        let summary = engine::ingest::ingest(&lake, &self.inputs, &self.options(), &progress).await?;
+        drop(bar);
+        summary::print(&summary, self.format == SummaryFormat::Json)?;
+        for input in &summary.inputs {
+            if let Some(error) = &input.error {
+                complain(summary::failure(input, error));
+            }
+        }
+        Ok(summary::exit(&summary))
+    }
+
+    fn options(&self) -> IngestOptions {
+        IngestOptions {
+            study_id: self.study.clone(),
+            subject_id: self.subject.clone(),
+            species: self.species.clone(),
+            repertoire_id: self.repertoire.clone(),
+            sample_id: self.sample.clone(),
+            format: self.input_format.clone(),
+            alphabet: match self.alphabet {
+                Letters::Auto => Alphabet::Auto,
+                Letters::Nucleotide => Alphabet::Nucleotide,
+                Letters::AminoAcid => Alphabet::AminoAcid,
+            },
+            replace: self.replace,
+            max_rejects: self.max_rejects,
+        }
+    }
+}

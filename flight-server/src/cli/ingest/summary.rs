@@ -1,0 +1,177 @@
+//! What an ingest did: a table or JSON on stdout, and the exit status that follows from it.
+
+use engine::ingest::{InputSummary, Status, Summary};
+use indicatif::HumanCount;
+
+use crate::cli::exit::Exit;
+use crate::cli::output::{Grid, say, terminal_width};
+use crate::cli::progress::per_second;
+
+/// Writes the summary to stdout.
+pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
+    if json {
+        return say(serde_json::to_string_pretty(summary)?);
+    }
+    say(files_table(&summary.inputs).trim_end())?;
+    say(format!("\n{}", headline(&summary.inputs, summary.elapsed_s)))
+}
+
+/// A line for each file.
+pub fn files_table(inputs: &[InputSummary]) -> String {
+    let columns = [
+        ("file", false),
+        ("format", false),
+        ("status", false),
+        ("records", true),
+        ("chains", true),
+        ("proteins", true),
+        ("repertoires", true),
+        ("rejects", true),
+    ];
+    let mut grid = Grid::new(columns.map(|(name, numeric)| (name.to_string(), numeric)));
+    for input in inputs {
+        let count = |n: u64| HumanCount(n).to_string();
+        grid.push([
+            name(input).to_string(),
+            input.format.clone().unwrap_or_default(),
+            status(input.status).to_string(),
+            count(input.records),
+            count(input.chains),
+            count(input.proteins),
+            count(input.repertoires),
+            count(input.rejects),
+        ]);
+    }
+    grid.render(terminal_width())
+}
+
+/// The whole in a sentence.
+pub fn headline(inputs: &[InputSummary], elapsed_s: f64) -> String {
+    let of = |status: Status| inputs.iter().filter(move |input| input.status == status);
+    let new = of(Status::Ingested).count();
+    let records: u64 = of(Status::Ingested).map(|input| input.records).sum();
+    let mut text = if new == 0 {
+        "Nothing was added".to_string()
+    } else {
+        format!(
+            "{} records from {} in {elapsed_s:.1} s ({}/s)",
+            HumanCount(records),
+            files(new),
+            per_second(records, elapsed_s)
+        )
+    };
+    for (count, what) in [
+        (of(Status::AlreadyIngested).count(), "ingested before"),
+        (of(Status::Failed).count(), "failed"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!("; {} {what}", files(count)));
+        }
+    }
+    text
+}
+
+/// The line about a file that failed.
+pub fn failure(input: &InputSummary, error: &str) -> String {
+    // Most errors name the file themselves.
+    if error.contains(name(input)) {
+        error.to_string()
+    } else {
+        format!("{}: {error}", input.source_file)
+    }
+}
+
+/// Files that failed and records that were rejected make the work partial.
+pub fn exit(summary: &Summary) -> Exit {
+    let failed = |input: &&InputSummary| input.status == Status::Failed;
+    let failures = summary.inputs.iter().filter(failed).count();
+    let new = |input: &&InputSummary| input.status == Status::Ingested;
+    let rejects: u64 = summary.inputs.iter().filter(new).map(|i| i.rejects).sum();
+    match (failures, rejects) {
+        (0, 0) => Exit::Success,
+        (failures, _) if failures == summary.inputs.len() => Exit::Failure,
+        _ => Exit::Partial,
+    }
+}
+
+/// The last part of a URL: the table stays narrow, the JSON has the whole.
+fn name(input: &InputSummary) -> &str {
+    let url = input.source_file.trim_end_matches('/');
+    url.rsplit('/').next().unwrap_or(url)
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Ingested => "ingested",
+        Status::AlreadyIngested => "ingested before",
+        Status::Failed => "failed",
+    }
+}
+
+fn files(count: usize) -> String {
+    match count {
+        1 => "1 file".into(),
+        n => format!("{n} files"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(status: Status, rejects: u64) -> InputSummary {
+        InputSummary {
+            source_file: "file:///data/heavy.tsv".into(),
+            format: Some("airr".into()),
+            status,
+            error: (status == Status::Failed).then(|| "truncated gzip".into()),
+            records: 1_000,
+            chains: 1_000,
+            proteins: 0,
+            repertoires: 0,
+            rejects,
+        }
+    }
+
+    fn summary(inputs: Vec<InputSummary>) -> Summary {
+        Summary {
+            inputs,
+            elapsed_s: 2.0,
+        }
+    }
+
+    #[test]
+    fn the_exit_status_tells_done_from_partly_done_from_failed() {
+        use Status::{AlreadyIngested, Failed, Ingested};
+        let of = |inputs| exit(&summary(inputs));
+        assert_eq!(of(vec![input(Ingested, 0), input(AlreadyIngested, 9)]), Exit::Success);
+        assert_eq!(of(vec![input(Ingested, 1)]), Exit::Partial);
+        assert_eq!(of(vec![input(Ingested, 0), input(Failed, 0)]), Exit::Partial);
+        assert_eq!(of(vec![input(AlreadyIngested, 0), input(Failed, 0)]), Exit::Partial);
+        assert_eq!(of(vec![input(Failed, 0), input(Failed, 0)]), Exit::Failure);
+    }
+
+    #[test]
+    fn the_headline_counts_new_records_only() {
+        let inputs = [
+            input(Status::Ingested, 0),
+            input(Status::AlreadyIngested, 0),
+            input(Status::Failed, 0),
+        ];
+        assert_eq!(
+            headline(&inputs, 2.0),
+            "1,000 records from 1 file in 2.0 s (500/s); 1 file ingested before; 1 file failed"
+        );
+        assert_eq!(
+            headline(&inputs[1..2], 0.1),
+            "Nothing was added; 1 file ingested before"
+        );
+    }
+
+    #[test]
+    fn a_failure_names_its_file_once() {
+        let failed = input(Status::Failed, 0);
+        assert_eq!(failure(&failed, "truncated gzip"), "file:///data/heavy.tsv: truncated gzip");
+        assert_eq!(failure(&failed, "/data/heavy.tsv: no"), "/data/heavy.tsv: no");
+    }
+}

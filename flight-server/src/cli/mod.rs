@@ -1,0 +1,77 @@
+//! The command line: one file per verb, each with its arguments and a `run`.
+//!
+//! Data goes to stdout, everything else (errors, logs, progress) to stderr.
+
+mod arguments;
+mod config;
+mod examples;
+mod exit;
+mod function;
+mod ingest;
+mod init;
+mod logging;
+mod output;
+mod progress;
+mod query;
+mod quickstart;
+mod shipped;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+
+use arguments::{Cli, Command};
+use exit::Exit;
+
+/// How long a cancelled command may tidy up (partial files, the progress bar).
+const GRACE: Duration = Duration::from_secs(2);
+/// Plans are walked recursively, and deeply nested SQL outgrows the default stack of 2 MiB.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Reads the arguments, runs the command, and says how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(cli.shared.verbose);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let code = runtime.block_on(until_interrupted(cli));
+            // A read of stdin that nobody waits for any more must not hold up the end.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => exit::report(&anyhow::Error::new(error).context("cannot start threads")),
+    }
+}
+
+/// The command runs as a task of its own, so that Ctrl-C is heard while it computes.
+async fn until_interrupted(cli: Cli) -> ExitCode {
+    let mut work = tokio::spawn(run(cli));
+    tokio::select! {
+        done = &mut work => match done {
+            Ok(Ok(exit)) => exit.into(),
+            Ok(Err(error)) => exit::report(&error),
+            Err(panic) => exit::report(&anyhow::anyhow!("a defect of paratope: {panic}")),
+        },
+        Ok(()) = tokio::signal::ctrl_c() => {
+            work.abort();
+            let _ = tokio::time::timeout(GRACE, work).await;
+            ExitCode::from(exit::INTERRUPTED)
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Quickstart(command) => command.run(&cli.shared).await,
+        Command::Init(command) => command.run(&cli.shared).await,
+        Command::Ingest(command) => command.run(&cli.shared).await,
+        Command::Query(command) => command.run(&cli.shared).await,
+        Command::Function(command) => command.run(&cli.shared).await,
+        Command::Config(command) => command.run(&cli.shared),
+    }
+}

@@ -1,0 +1,54 @@
+//! The data that the binary carries, so that `quickstart` needs no network. Origins and licences
+//! stand in `flight-server/data/README.md`.
+
+/// Files that belong to one study.
+pub struct Study {
+    /// `study_id` of their records.
+    pub id: &'static str,
+    /// `species` of their records.
+    pub species: &'static str,
+    /// The files.
+    pub files: &'static [File],
+}
+
+/// One file: its name and its bytes.
+pub struct File {
+    /// Name under which it is written.
+    pub name: &'static str,
+    /// Content, gzip-compressed.
+    pub bytes: &'static [u8],
+}
+
+macro_rules! file {
+    ($folder:literal, $name:literal) => {
+        File {
+            name: $name,
+            bytes: include_bytes!(concat!("../../data/", $folder, "/", $name)),
+        }
+    };
+}
+
+/// All shipped studies.
+pub const STUDIES: &[Study] = &[
+    Study {
+        id: "hiv_bnabs",
+        species: "human",
+        files: &[
+            file!("abstar", "hiv_bnabs_heavy.fasta.gz"),
+            file!("abstar", "hiv_bnabs_light.fasta.gz"),
+        ],
+    },
+    Study {
+        id: "human_reads",
+        species: "human",
+        files: &[file!("abstar", "human_heavy_reads.fasta.gz")],
+    },
+    Study {
+        id: "human_cells",
+        species: "human",
+        files: &[
+            file!("scirpy", "human_paired_cells.tsv.gz"),
+            file!("scirpy", "human_10x.tsv.gz"),
+        ],
+    },
+];

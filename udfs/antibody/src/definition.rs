@@ -1,0 +1,238 @@
+//! CDR definitions: tables of positions, each in the numbering its authors used.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use crate::error::NumberingError;
+use crate::locus::Locus;
+use crate::numbering::{Numbering, numberer};
+use crate::scheme::{Scheme, nearest, suggestion};
+use crate::v_domain::{Bounded, Region, cut};
+
+/// Where the CDRs begin and end.
+///
+/// | definition | H1 | H2 | H3 | L1 | L2 | L3 | numbering | source |
+/// |---|---|---|---|---|---|---|---|---|
+/// | imgt | 27–38 | 56–65 | 105–117 | 27–38 | 56–65 | 105–117 | IMGT | Lefranc et al. 2003 |
+/// | kabat | 31–35 | 50–65 | 95–102 | 24–34 | 50–56 | 89–97 | Kabat | Kabat et al. 1991 |
+/// | chothia | 26–32 | 52–56 | 96–101 | 26–32 | 50–52 | 91–96 | Chothia | Chothia & Lesk 1987, Al-Lazikani et al. 1997 |
+/// | abm | 26–35 | 50–58 | 95–102 | 24–34 | 50–56 | 89–97 | Martin | Oxford Molecular's AbM; Abhinandan & Martin 2008 |
+/// | contact | 30–35 | 47–58 | 93–101 | 30–36 | 46–55 | 89–96 | Martin | MacCallum, Martin & Thornton 1996, J Mol Biol 262:732 |
+///
+/// Insertions at a position belong to it. `chothia` is the narrow set on which the Martin group settled in 2021
+/// (bioinf.org.uk/abs); tools that report light chains 24–34, 50–56, 89–97 and H3 95–102 as Chothia use the older, wider set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Definition {
+    /// IMGT, the only one for T cell receptors.
+    Imgt,
+    /// Kabat: sequence variability.
+    Kabat,
+    /// Chothia: structural loops, narrow.
+    Chothia,
+    /// AbM: between Kabat and Chothia.
+    Abm,
+    /// Contact: residues that touch antigen in structures.
+    Contact,
+}
+
+/// Three CDRs as (first, last) position numbers.
+type Spans = [(u16, u16); 3];
+
+impl Definition {
+    /// All definitions.
+    pub const ALL: [Definition; 5] = [
+        Definition::Imgt,
+        Definition::Kabat,
+        Definition::Chothia,
+        Definition::Abm,
+        Definition::Contact,
+    ];
+
+    /// The name in lower case: `imgt`, `kabat`, `chothia`, `abm`, `contact`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Definition::Imgt => "imgt",
+            Definition::Kabat => "kabat",
+            Definition::Chothia => "chothia",
+            Definition::Abm => "abm",
+            Definition::Contact => "contact",
+        }
+    }
+
+    /// The numbering in which the table is written.
+    pub const fn scheme(self) -> Scheme {
+        match self {
+            Definition::Imgt => Scheme::Imgt,
+            Definition::Kabat => Scheme::Kabat,
+            Definition::Chothia => Scheme::Chothia,
+            Definition::Abm | Definition::Contact => Scheme::Martin,
+        }
+    }
+
+    /// CDR1, CDR2 and CDR3 of a locus.
+    const fn spans(self, locus: Locus) -> Spans {
+        match (self, matches!(locus, Locus::Igh)) {
+            (Definition::Imgt, _) => [(27, 38), (56, 65), (105, 117)],
+            (Definition::Kabat, true) => [(31, 35), (50, 65), (95, 102)],
+            (Definition::Abm, true) => [(26, 35), (50, 58), (95, 102)],
+            (Definition::Kabat | Definition::Abm, false) => [(24, 34), (50, 56), (89, 97)],
+            (Definition::Chothia, true) => [(26, 32), (52, 56), (96, 101)],
+            (Definition::Chothia, false) => [(26, 32), (50, 52), (91, 96)],
+            (Definition::Contact, true) => [(30, 35), (47, 58), (93, 101)],
+            (Definition::Contact, false) => [(30, 36), (46, 55), (89, 96)],
+        }
+    }
+}
+
+impl fmt::Display for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A name that is no definition; its message lists the known ones and the nearest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown CDR definition '{name}'{}; known: imgt, kabat, chothia, abm, contact", suggestion(.nearest))]
+pub struct UnknownDefinition {
+    /// What was given.
+    pub name: String,
+    /// The known name that is nearest in spelling, if one is near.
+    pub nearest: Option<&'static str>,
+}
+
+impl FromStr for Definition {
+    type Err = UnknownDefinition;
+
+    /// Case-insensitive; white space around the name is ignored.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let wanted = name.trim();
+        Self::ALL
+            .into_iter()
+            .find(|definition| definition.as_str().eq_ignore_ascii_case(wanted))
+            .ok_or_else(|| UnknownDefinition {
+                name: name.to_owned(),
+                nearest: nearest(wanted, Self::ALL.iter().map(|known| known.as_str())),
+            })
+    }
+}
+
+/// The frameworks and CDRs of a V domain, N- to C-terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Regions {
+    /// Whose CDRs these are.
+    pub definition: Definition,
+    /// `fwr1, cdr1, fwr2, cdr2, fwr3, cdr3, fwr4`: residues, or `None` where the domain does not hold the region (a CDR:
+    /// not all of it).
+    pub sequences: [Option<String>; 7],
+}
+
+/// The regions of the first V domain of a polypeptide.
+///
+/// # Errors
+/// Why there is no V domain, or why the definition's numbering cannot place all its residues.
+pub fn regions(seq: &[u8], definition: Definition) -> Result<Regions, NumberingError> {
+    let numbering = numberer().number(seq, definition.scheme())?;
+    Ok(Regions {
+        definition,
+        sequences: tile(&numbering, seq, definition),
+    })
+}
+
+/// The seven regions of a domain that was numbered in the definition's scheme.
+fn tile(numbering: &Numbering, seq: &[u8], definition: Definition) -> [Option<String>; 7] {
+    let [cdr1, cdr2, cdr3] = definition.spans(numbering.locus);
+    let starts = [
+        1,
+        cdr1.0,
+        cdr1.1 + 1,
+        cdr2.0,
+        cdr2.1 + 1,
+        cdr3.0,
+        cdr3.1 + 1,
+        u16::MAX,
+    ];
+    std::array::from_fn(|index| {
+        let span: RangeInclusive<u16> = starts[index]..=starts[index + 1] - 1;
+        let is_cdr = matches!(
+            Region::TILES[index],
+            Region::Cdr1 | Region::Cdr2 | Region::Cdr3
+        );
+        let bounded = if is_cdr {
+            Bounded::Outside
+        } else {
+            Bounded::No
+        };
+        cut(numbering, seq, span, bounded)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+
+    use super::*;
+
+    const TRASTUZUMAB_VH: &[u8] = b"EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
+    const TRASTUZUMAB_VL: &[u8] = b"DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK";
+
+    fn cdrs(seq: &[u8], definition: Definition) -> [String; 3] {
+        let [_, cdr1, _, cdr2, _, cdr3, _] = regions(seq, definition).unwrap().sequences;
+        [cdr1.unwrap(), cdr2.unwrap(), cdr3.unwrap()]
+    }
+
+    #[test]
+    fn trastuzumab_has_the_published_cdrs_under_each_definition() {
+        let heavy = |definition| cdrs(TRASTUZUMAB_VH, definition);
+        assert_eq!(
+            heavy(Definition::Imgt),
+            ["GFNIKDTY", "IYPTNGYT", "SRWGGDGFYAMDY"]
+        );
+        assert_eq!(
+            heavy(Definition::Kabat),
+            ["DTYIH", "RIYPTNGYTRYADSVKG", "WGGDGFYAMDY"]
+        );
+        assert_eq!(
+            heavy(Definition::Chothia),
+            ["GFNIKDT", "YPTNGY", "GGDGFYAMD"]
+        );
+        assert_eq!(
+            heavy(Definition::Abm),
+            ["GFNIKDTYIH", "RIYPTNGYTR", "WGGDGFYAMDY"]
+        );
+        assert_eq!(
+            heavy(Definition::Contact),
+            ["KDTYIH", "WVARIYPTNGYTR", "SRWGGDGFYAMD"]
+        );
+        let light = |definition| cdrs(TRASTUZUMAB_VL, definition);
+        assert_eq!(light(Definition::Imgt), ["QDVNTA", "SAS", "QQHYTTPPT"]);
+        assert_eq!(
+            light(Definition::Kabat),
+            ["RASQDVNTAVA", "SASFLYS", "QQHYTTPPT"]
+        );
+        assert_eq!(light(Definition::Chothia), ["SQDVNTA", "SAS", "HYTTPP"]);
+        assert_eq!(
+            light(Definition::Abm),
+            ["RASQDVNTAVA", "SASFLYS", "QQHYTTPPT"]
+        );
+        assert_eq!(
+            light(Definition::Contact),
+            ["NTAVAWY", "LLIYSASFLY", "QQHYTTPP"]
+        );
+    }
+
+    #[test]
+    fn the_regions_tile_the_domain() {
+        for definition in Definition::ALL {
+            for seq in [TRASTUZUMAB_VH, TRASTUZUMAB_VL] {
+                let joined: String = regions(seq, definition)
+                    .unwrap()
+                    .sequences
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                assert_eq!(joined.as_bytes(), seq, "{definition}");
+            }
+        }
+    }
+}

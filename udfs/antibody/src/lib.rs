@@ -1,0 +1,57 @@
+//! Antibody sequence kernels: sequences in, numbers out.
+//!
+//! Pure functions over byte strings: no Arrow, no SQL, no I/O. The SQL faces are in the package `udfs`; ingest in the
+//! package `engine` calls the same functions, so a stored `cdr3_aa` and a computed one cannot differ.
+//!
+//! | module | what it answers |
+//! |---|---|
+//! | [`v_domains`], [`VDomain`] | which V domains a polypeptide holds, and their regions (IMGT) |
+//! | [`numberer`], [`Numberer`] | positions of each residue in a [`Scheme`] |
+//! | [`regions`] | frameworks and CDRs under a [`Definition`] |
+//! | [`nucleotide`] | translation, reverse complement, the reading of six that yields a V domain |
+//! | [`hash`], [`mass`] | identity and average mass of a polypeptide |
+//!
+//! # What counts as a residue
+//! Letters are residues, in either case; unknown ones (`X`, `B`, `Z`, `J`, …) are allowed and score as mismatches. White
+//! space and the gaps `-` and `.` are skipped: they take up coordinates but no position. `*` ends a polypeptide: no domain
+//! reaches across it. Any other byte makes a sequence [`NumberingError::NotAminoAcids`].
+//!
+//! Coordinates (`start`, `end`) are 1-based and closed, in the bytes of the given sequence.
+
+mod align;
+mod columns;
+mod definition;
+mod error;
+pub mod hash;
+mod kernel;
+mod locus;
+pub mod mass;
+pub mod nucleotide;
+mod numbering;
+mod position;
+mod profile;
+mod reading;
+mod scheme;
+mod v_domain;
+
+#[doc(hidden)]
+pub use align::passes;
+pub use columns::{ALIGNED_COLUMNS, aligned_columns};
+pub use definition::{Definition, Regions, UnknownDefinition, regions};
+pub use error::NumberingError;
+pub use locus::{Chain, Locus};
+pub use numbering::{Numberer, Numbering, numberer};
+pub use position::Position;
+pub use scheme::{Scheme, UnknownScheme};
+pub use v_domain::{Region, VDomain, first_v_domain, v_domains};
+
+/// The most residues that numbering looks at in one sequence.
+///
+/// The longest natural chains with V domains have about 600 residues and engineered multi-domain chains about 1,500;
+/// longer input is a mistake (a whole file on one line), and is refused rather than searched for minutes.
+pub const MAX_RESIDUES: usize = 10_000;
+
+/// The fewest residues that are called a V domain: about the span from CDR1 to the end of a framework 3.
+///
+/// Shorter fragments (a CDR3, a peptide) align to something with a plausible score whatever they are.
+pub const MIN_RESIDUES: usize = 60;

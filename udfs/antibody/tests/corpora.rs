@@ -1,0 +1,173 @@
+//! Accuracy on real sequences, which stay outside the project: the folder that `PARATOPE_CORPUS` names.
+//!
+//! Without it the tests say that they were skipped. Floors are what was measured, so that a change for the worse shows.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // tests report what they measured
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use antibody::{Chain, Locus, Region, Scheme, VDomain, numberer, passes, v_domains};
+
+/// A file of the corpus, decompressed; `None` (said on stderr) without a corpus.
+fn corpus(path: &str) -> Option<String> {
+    let Some(folder) = std::env::var_os("PARATOPE_CORPUS") else {
+        eprintln!("skipped: PARATOPE_CORPUS is not set");
+        return None;
+    };
+    let path = PathBuf::from(folder).join(path);
+    let bytes = std::fs::read(&path).expect("a file of the corpus");
+    let mut text = String::new();
+    if path.extension().is_some_and(|extension| extension == "gz") {
+        flate2::read::MultiGzDecoder::new(bytes.as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
+    } else {
+        text = String::from_utf8(bytes).unwrap();
+    }
+    Some(text)
+}
+
+/// The records of a FASTA file.
+fn fasta(text: &str) -> Vec<(&str, String)> {
+    let mut records: Vec<(&str, String)> = Vec::new();
+    for line in text.lines() {
+        match line.strip_prefix('>') {
+            Some(header) => records.push((header, String::new())),
+            None => records.last_mut().unwrap().1.push_str(line.trim()),
+        }
+    }
+    records
+}
+
+/// Chains numbered exactly as in a truth table, and chains in it.
+fn agreement(text: &str, chain: Chain) -> (usize, usize) {
+    let mut lines = text.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let (mut equal, mut all) = (0, 0);
+    for line in lines {
+        let fields: Vec<&str> = line.split(',').collect();
+        let expected: Vec<(String, String)> = columns[3..]
+            .iter()
+            .zip(&fields[3..])
+            .filter(|(_, residue)| !residue.is_empty())
+            .map(|(position, residue)| ((*position).to_owned(), (*residue).to_owned()))
+            .collect();
+        let seq = fields[1].as_bytes();
+        all += 1;
+        let Ok(numbering) = numberer().number(seq, Scheme::Imgt) else {
+            eprintln!("not numbered: {}", fields[0]);
+            continue;
+        };
+        let ours: Vec<(String, String)> = numbering
+            .residues(seq)
+            .map(|(position, residue)| (position.to_string(), char::from(residue).to_string()))
+            .collect();
+        if numbering.locus.chain() != chain {
+            eprintln!("{} is {}", fields[0], numbering.locus);
+        } else if ours == expected {
+            equal += 1;
+        }
+    }
+    (equal, all)
+}
+
+#[test]
+fn imgt_numbering_agrees_with_anarci_and_antpack() {
+    for (file, chain, floor) in [
+        ("numbering/ab_H_imgt.csv", Chain::Heavy, 2449),
+        ("numbering/ab_K_imgt.csv", Chain::Light, 1481),
+        ("numbering/ab_L_imgt.csv", Chain::Light, 369),
+    ] {
+        let Some(text) = corpus(file) else { return };
+        let (equal, all) = agreement(&text, chain);
+        eprintln!("{file}: {equal} of {all} numbered identically");
+        assert!(equal >= floor, "{file}: {equal} of {all}");
+    }
+}
+
+#[test]
+fn repertoire_reads_have_the_locus_that_their_header_says() {
+    let Some(text) = corpus("fasta/SRR_HKL_10k.fasta.gz") else {
+        return;
+    };
+    let records = fasta(&text);
+    let (start, passes_before) = (Instant::now(), passes());
+    let (mut right, mut whole) = (0, 0);
+    let mut wrong: HashMap<String, usize> = HashMap::new();
+    for (header, seq) in &records {
+        let expected = match header.rsplit('|').next() {
+            Some("H") => Locus::Igh,
+            Some("K") => Locus::Igk,
+            _ => Locus::Igl,
+        };
+        match v_domains(seq.as_bytes()) {
+            Ok(domains) if domains.len() == 1 && domains[0].locus() == expected => {
+                right += 1;
+                whole += usize::from(domains[0].region(seq.as_bytes(), Region::Cdr3).is_some());
+            }
+            Ok(domains) => {
+                *wrong
+                    .entry(format!("{expected}: {:?}", loci(&domains)))
+                    .or_default() += 1
+            }
+            Err(error) => *wrong.entry(format!("{expected}: {error}")).or_default() += 1,
+        }
+    }
+    let all = records.len();
+    let rate = all as f64 / start.elapsed().as_secs_f64();
+    let cost = (passes() - passes_before) as f64 / all as f64;
+    eprintln!(
+        "{right} of {all} right, {whole} with a CDR3; {rate:.0} sequences/s, {cost:.3} alignments each; else {wrong:?}"
+    );
+    assert!(right >= 9_998, "{wrong:?}");
+    assert!(whole >= 9_997);
+    assert!(cost < 1.1);
+}
+
+/// The loci of domains in order.
+fn loci(domains: &[VDomain]) -> Vec<&'static str> {
+    domains
+        .iter()
+        .map(|domain| domain.locus().as_str())
+        .collect()
+}
+
+#[test]
+fn full_length_chains_of_the_pdb_have_one_v_domain_unless_they_are_single_chain_constructs() {
+    let Some(text) = corpus("fasta/pdb_sequences.fa.txt.gz") else {
+        return;
+    };
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    let mut mistaken = Vec::new();
+    let mut unnumbered = Vec::new();
+    for (header, seq) in fasta(&text) {
+        let name = header.to_lowercase();
+        match v_domains(seq.as_bytes()) {
+            Ok(domains) => {
+                *counts.entry(domains.len()).or_default() += 1;
+                let is_antibody = domains[0].locus().is_antibody();
+                let says_receptor = name.contains("cell receptor") || name.contains("tcr");
+                let says_antibody = name.contains("fab") || name.contains("antibody");
+                if (is_antibody && says_receptor && !says_antibody)
+                    || (!is_antibody && says_antibody && !says_receptor)
+                {
+                    mistaken.push(format!("{header} {:?}", loci(&domains)));
+                }
+                if domains.len() == 2 && seq.len() < 200 || domains.len() > 2 {
+                    mistaken.push(format!("{header} {:?}", loci(&domains)));
+                }
+            }
+            Err(error) => unnumbered.push(format!("{header}: {error}")),
+        }
+    }
+    eprintln!(
+        "V domains a chain: {counts:?}; {} without",
+        unnumbered.len()
+    );
+    assert!(mistaken.is_empty(), "{mistaken:#?}");
+    let antibodies_lost = unnumbered.iter().filter(|name| name.contains("antibody"));
+    assert_eq!(antibodies_lost.count(), 0, "{unnumbered:#?}");
+    assert!(unnumbered.len() <= 24, "{unnumbered:#?}");
+}

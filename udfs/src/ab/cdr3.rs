@@ -1,0 +1,87 @@
+//! `ab_cdr3(seq)`: IMGT CDR3 of the first V domain.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion_common::Result;
+use datafusion_common::utils::take_function_args;
+use datafusion_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+use datafusion_macros::user_doc;
+
+use crate::args::{self, NO_PARAMETER};
+
+/// The function, for registration.
+pub fn udf() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(AbCdr3 {
+        signature: args::text_signature(),
+    }))
+}
+
+#[user_doc(
+    doc_section(label = "Antibody Functions"),
+    description = "CDR3 of a V domain: the residues at IMGT positions 105–117 (Lefranc et al. 2003). The anchors 104 and 118 are not part of it: see `ab_junction`. Of several V domains the first counts. NULL if the sequence has no V domain or does not hold the whole region; `ab_number(seq)['error']` says why a sequence has no V domain.",
+    syntax_example = "ab_cdr3(seq)",
+    sql_example = r#"```sql
+> SELECT ab_cdr3('EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS') AS cdr3_aa;
++---------------+
+| cdr3_aa       |
++---------------+
+| SRWGGDGFYAMDY |
++---------------+
+```"#,
+    argument(
+        name = "seq",
+        description = "Amino acid sequence of a chain, either case; leader, linker and constant regions may be present."
+    ),
+    related_udf(name = "ab_cdr1"),
+    related_udf(name = "ab_cdr2"),
+    related_udf(name = "ab_junction"),
+    related_udf(name = "ab_regions")
+)]
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AbCdr3 {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for AbCdr3 {
+    fn name(&self) -> &str {
+        "ab_cdr3"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [seq] = take_function_args(self.name(), &args.args)?;
+        args::map_text(seq, &NO_PARAMETER, args.number_rows, |seq, ()| cdr3(seq))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.doc()
+    }
+}
+
+fn cdr3(seq: &str) -> Option<String> {
+    let domain = antibody::first_v_domain(seq.as_bytes()).ok()?;
+    domain.region(seq.as_bytes(), antibody::Region::Cdr3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
+
+    #[test]
+    fn it_is_read_from_the_whole_chain_and_not_from_fragments() {
+        assert_eq!(cdr3(VH).as_deref(), Some("SRWGGDGFYAMDY"));
+        assert_eq!(cdr3("SRWGGDGFYAMDY"), None);
+    }
+}

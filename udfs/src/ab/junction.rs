@@ -1,0 +1,89 @@
+//! `ab_junction(seq)`: IMGT junction of the first V domain.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion_common::Result;
+use datafusion_common::utils::take_function_args;
+use datafusion_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+use datafusion_macros::user_doc;
+
+use crate::args::{self, NO_PARAMETER};
+
+/// The function, for registration.
+pub fn udf() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(AbJunction {
+        signature: args::text_signature(),
+    }))
+}
+
+#[user_doc(
+    doc_section(label = "Antibody Functions"),
+    description = "AIRR junction of a V domain: the residues at IMGT positions 104–118 (AIRR `junction_aa`). It is CDR3 with the conserved C104 and W118 or F118. Of several V domains the first counts. NULL if the sequence has no V domain or does not hold the whole region; `ab_number(seq)['error']` says why a sequence has no V domain.",
+    syntax_example = "ab_junction(seq)",
+    sql_example = r#"```sql
+> SELECT ab_junction('EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS') AS junction_aa;
++-----------------+
+| junction_aa     |
++-----------------+
+| CSRWGGDGFYAMDYW |
++-----------------+
+```"#,
+    argument(
+        name = "seq",
+        description = "Amino acid sequence of a chain, either case; leader, linker and constant regions may be present."
+    ),
+    related_udf(name = "ab_cdr1"),
+    related_udf(name = "ab_cdr2"),
+    related_udf(name = "ab_cdr3"),
+    related_udf(name = "ab_regions")
+)]
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AbJunction {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for AbJunction {
+    fn name(&self) -> &str {
+        "ab_junction"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [seq] = take_function_args(self.name(), &args.args)?;
+        args::map_text(seq, &NO_PARAMETER, args.number_rows, |seq, ()| {
+            junction(seq)
+        })
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.doc()
+    }
+}
+
+fn junction(seq: &str) -> Option<String> {
+    let domain = antibody::first_v_domain(seq.as_bytes()).ok()?;
+    domain.region(seq.as_bytes(), antibody::Region::Junction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
+
+    #[test]
+    fn it_is_read_from_the_whole_chain_and_not_from_fragments() {
+        assert_eq!(junction(VH).as_deref(), Some("CSRWGGDGFYAMDYW"));
+        assert_eq!(junction("CSRWGGDGFYAMDYW"), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! `ab_locus(seq)`: which locus encodes the first V domain.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion_common::Result;
+use datafusion_common::utils::take_function_args;
+use datafusion_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+};
+use datafusion_macros::user_doc;
+
+use crate::args::{self, NO_PARAMETER};
+
+/// The function, for registration.
+pub fn udf() -> Arc<ScalarUDF> {
+    Arc::new(ScalarUDF::from(AbLocus {
+        signature: args::text_signature(),
+    }))
+}
+
+#[user_doc(
+    doc_section(label = "Antibody Functions"),
+    description = "Locus of a V domain as AIRR names it: `IGH`, `IGK`, `IGL`, `TRA`, `TRB`, `TRG` or `TRD`, by the consensus that the domain aligns to best. Of several V domains the first counts. NULL if there is none.",
+    syntax_example = "ab_locus(seq)",
+    sql_example = r#"```sql
+> SELECT ab_locus('EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS') AS locus;
++-------+
+| locus |
++-------+
+| IGH   |
++-------+
+```"#,
+    argument(
+        name = "seq",
+        description = "Amino acid sequence of a chain, either case; leader, linker and constant regions may be present."
+    ),
+    related_udf(name = "ab_number"),
+    related_udf(name = "ab_domains")
+)]
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AbLocus {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for AbLocus {
+    fn name(&self) -> &str {
+        "ab_locus"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [seq] = take_function_args(self.name(), &args.args)?;
+        args::map_text(seq, &NO_PARAMETER, args.number_rows, |seq, ()| locus(seq))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.doc()
+    }
+}
+
+fn locus(seq: &str) -> Option<String> {
+    let domain = antibody::first_v_domain(seq.as_bytes()).ok()?;
+    Some(domain.locus().as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
+
+    #[test]
+    fn a_v_domain_has_one_and_a_peptide_none() {
+        assert_eq!(locus(VH).as_deref(), Some("IGH"));
+        assert_eq!(locus("GFNIKDTY"), None);
+    }
+}

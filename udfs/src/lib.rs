@@ -1,0 +1,24 @@
+//! SQL faces of Paratope's functions: the kernels of [`antibody`] on Arrow arrays.
+//!
+//! The SQL name is the address: `protein_mass(seq)` is in `src/protein/mass.rs` and tested by
+//! `tests/slt/protein/mass.slt`. A new function is one such file and one entry in its family's list.
+//!
+//! What all of them promise: a NULL sequence gives NULL; a sequence that makes no sense gives NULL (and a reason, where the
+//! result has a field `error`), never a failed query; a wrong option (a scheme that does not exist) fails at once and names
+//! the known ones; the type of the result does not depend on how the argument is encoded, and text is `Utf8`.
+
+pub mod ab;
+mod args;
+pub mod dna;
+pub mod protein;
+
+use std::sync::Arc;
+
+use datafusion_expr::ScalarUDF;
+
+pub use antibody;
+
+/// Every scalar function, family by family.
+pub fn all() -> Vec<Arc<ScalarUDF>> {
+    [ab::functions(), protein::functions(), dna::functions()].concat()
+}
