@@ -40,6 +40,15 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// Names the place in front of the message, unless it does so already.
+    pub fn at(self, place: &str) -> Self {
+        if self.to_string().contains(place) {
+            self
+        } else {
+            self.context(place)
+        }
+    }
+
     /// Puts what was being done in front of the message and keeps the kind.
     pub fn context(self, doing: impl std::fmt::Display) -> Self {
         let with = |message: String| format!("{doing}: {message}");

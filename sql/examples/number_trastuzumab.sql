@@ -6,5 +6,5 @@ SELECT d.definition,
        ab_regions(v.sequence, d.definition)['cdr2_aa'] AS cdr2,
        ab_regions(v.sequence, d.definition)['cdr3_aa'] AS cdr3
 FROM (VALUES ('EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS')) AS v (sequence)
-CROSS JOIN (VALUES ('imgt'), ('kabat'), ('chothia'), ('martin')) AS d (definition)
+CROSS JOIN (VALUES ('imgt'), ('kabat'), ('chothia'), ('abm')) AS d (definition)
 ORDER BY d.definition;

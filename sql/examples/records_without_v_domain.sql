@@ -1,6 +1,11 @@
--- title: Records in which no V domain was found
--- FASTA records without a V domain go to `proteins`; here ab_number says why each has none.
-SELECT ab_number(sequence_aa)['error'] AS reason, count(*) AS records, min(protein_id) AS for_example
-FROM proteins
-GROUP BY ab_number(sequence_aa)['error']
-ORDER BY records DESC;
+-- title: Why reads have no V domain
+-- Records without a readable V domain are kept. Read in each of three frames, most of them run into
+-- stop codons or lose the domain halfway: insertions and deletions of the sequencer broke the frame.
+SELECT frames.frame,
+       ab_number(dna_translate(chains.sequence, frames.frame))['error'] AS reason,
+       count(*) AS reads
+FROM chains
+CROSS JOIN (VALUES (1), (2), (3)) AS frames (frame)
+WHERE chains.v_domain_aa IS NULL AND chains.sequence IS NOT NULL
+GROUP BY frames.frame, ab_number(dna_translate(chains.sequence, frames.frame))['error']
+ORDER BY frames.frame, reads DESC;

@@ -57,6 +57,7 @@ CREATE TABLE main.chains (
 )
 PARTITIONED BY (chain, species)
 TBLPROPERTIES (
+  'delta.checkpointInterval' = '10',
   'paratope.sortColumns' = 'v_gene, cdr3_aa',
   'paratope.plainColumns' = 'sequence_id,sequence,sequence_aa,v_domain_aa,imgt_aligned_aa,junction,sequence_alignment,sequence_alignment_aa,germline_alignment',
   'delta.dataSkippingStatsColumns' = 'domain_index,v_gene,cdr3_aa,j_gene,locus,productive,v_identity,duplicate_count,consensus_count,umi_count,sequence_hash,v_domain_hash,pair_id,repertoire_id,study_id,subject_id,sample_id,cell_id,ingested_at',

@@ -20,6 +20,7 @@ CREATE TABLE main.proteins (
 )
 PARTITIONED BY (kind)
 TBLPROPERTIES (
+  'delta.checkpointInterval' = '10',
   'paratope.sortColumns' = 'protein_id',
   'paratope.plainColumns' = 'sequence_aa',
   'delta.dataSkippingStatsColumns' = 'protein_id,name,target,format,stage,organism,sequence_hash,study_id,ingested_at',

@@ -20,5 +20,6 @@ CREATE TABLE main.repertoires (
   ingested_at       TIMESTAMP NOT NULL  COMMENT 'When the record was ingested (UTC)'
 )
 TBLPROPERTIES (
+  'delta.checkpointInterval' = '10',
   'delta.setTransactionRetentionDuration' = 'interval 30 days'
 );

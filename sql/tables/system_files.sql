@@ -12,5 +12,6 @@ CREATE TABLE system.files (
   ingested_at TIMESTAMP NOT NULL COMMENT 'When (UTC)'
 )
 TBLPROPERTIES (
+  'delta.checkpointInterval' = '10',
   'delta.setTransactionRetentionDuration' = 'interval 30 days'
 );

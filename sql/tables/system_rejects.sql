@@ -7,5 +7,6 @@ CREATE TABLE system.rejects (
   rejected_at   TIMESTAMP NOT NULL COMMENT 'When (UTC)'
 )
 TBLPROPERTIES (
+  'delta.checkpointInterval' = '10',
   'delta.setTransactionRetentionDuration' = 'interval 30 days'
 );

@@ -271,11 +271,21 @@ impl AirrRecords {
         }
         let mut values = [Value::Null; COLUMNS.len() + 1];
         let mut attributes = Vec::new();
-        if let Err(wrong) = self.layout.fill(text.split('\t'), &mut values, &mut attributes) {
+        if let Err(wrong) = self
+            .layout
+            .fill(text.split('\t'), &mut values, &mut attributes)
+        {
             return Ok(Some(wrong));
         }
-        if self.substance.iter().all(|slot| values[*slot] == Value::Null) {
-            return Ok(Some(format!("the record has none of {}", SUBSTANCE.join(", "))));
+        if self
+            .substance
+            .iter()
+            .all(|slot| values[*slot] == Value::Null)
+        {
+            return Ok(Some(format!(
+                "the record has none of {}",
+                SUBSTANCE.join(", ")
+            )));
         }
         let made: String;
         if values[0] == Value::Null {
@@ -311,8 +321,16 @@ mod tests {
     }
 
     fn text(batch: &SourceBatch, name: &str, row: usize) -> String {
-        let column = batch.records.column_by_name(name).unwrap().as_string::<i32>();
-        if column.is_null(row) { "NULL".into() } else { column.value(row).into() }
+        let column = batch
+            .records
+            .column_by_name(name)
+            .unwrap()
+            .as_string::<i32>();
+        if column.is_null(row) {
+            "NULL".into()
+        } else {
+            column.value(row).into()
+        }
     }
 
     #[test]
@@ -325,8 +343,16 @@ mod tests {
         let column = |name: &str| batch.records.column_by_name(name).unwrap();
         assert!(column("productive").as_boolean().value(0));
         assert!(!column("rev_comp").as_boolean().value(0));
-        assert_eq!(column("v_identity").as_primitive::<Float64Type>().value(0), 0.9326);
-        assert_eq!(column("duplicate_count").as_primitive::<Int64Type>().value(0), 12);
+        assert_eq!(
+            column("v_identity").as_primitive::<Float64Type>().value(0),
+            0.9326
+        );
+        assert_eq!(
+            column("duplicate_count")
+                .as_primitive::<Int64Type>()
+                .value(0),
+            12
+        );
         let map = column("attributes").as_map();
         assert_eq!(map.keys().as_string::<i32>().value(0), "mine");
     }
@@ -345,20 +371,50 @@ mod tests {
         let batch = read(format!("{HEADER}a\tACGT\t\t\t\"IGHV1\"\t\t\t\t\n").as_bytes());
         assert_eq!(text(&batch, "v_call", 0), "\"IGHV1\"");
         assert_eq!(text(&batch, "junction_aa", 0), "NULL");
-        assert!(batch.records.column_by_name("productive").unwrap().is_null(0));
-        assert!(batch.records.column_by_name("attributes").unwrap().is_null(0));
+        assert!(
+            batch
+                .records
+                .column_by_name("productive")
+                .unwrap()
+                .is_null(0)
+        );
+        assert!(
+            batch
+                .records
+                .column_by_name("attributes")
+                .unwrap()
+                .is_null(0)
+        );
     }
 
     #[test]
     fn a_broken_cell_rejects_its_record_and_the_rest_goes_on() {
         for (broken, reason) in [
-            ("b\tACGT\tF\tyes\tV\tC\t1\t1\t", "column productive: 'yes' is not T or F"),
-            ("b\tACGT\tNA\tT\tV\tC\t1\t1\t", "column rev_comp: 'NA' is not T or F"),
-            ("b\tACGT\tF\tT\tV\tC\t1\tmany\t", "column duplicate_count: 'many' is not"),
-            ("b\tACGT\tF\tT\tV\tC\t101\t1\t", "column v_identity: '101' is neither"),
-            ("b\tAC5T\tF\tT\tV\tC\t1\t1\t", "column sequence: '5' at position 3"),
+            (
+                "b\tACGT\tF\tyes\tV\tC\t1\t1\t",
+                "column productive: 'yes' is not T or F",
+            ),
+            (
+                "b\tACGT\tNA\tT\tV\tC\t1\t1\t",
+                "column rev_comp: 'NA' is not T or F",
+            ),
+            (
+                "b\tACGT\tF\tT\tV\tC\t1\tmany\t",
+                "column duplicate_count: 'many' is not",
+            ),
+            (
+                "b\tACGT\tF\tT\tV\tC\t101\t1\t",
+                "column v_identity: '101' is neither",
+            ),
+            (
+                "b\tAC5T\tF\tT\tV\tC\t1\t1\t",
+                "column sequence: '5' at position 3",
+            ),
             ("b\tACGT\tF\tT", "4 cells under a header of 9"),
-            ("b\tACGT\tF\tT\tV\tC\t1\t1\t\t\tx", "11 cells under a header of 9"),
+            (
+                "b\tACGT\tF\tT\tV\tC\t1\t1\t\t\tx",
+                "11 cells under a header of 9",
+            ),
             ("b\t\tF\tT\t\t\t1\t1\t", "the record has none of sequence"),
         ] {
             let batch = read(format!("{HEADER}{ROW}{broken}\n{ROW}").as_bytes());
@@ -380,14 +436,24 @@ mod tests {
         bytes.extend_from_slice(ROW.as_bytes());
         let batch = read(&bytes);
         assert_eq!(batch.records.num_rows(), 2);
-        assert!(batch.rejects[0].reason.contains("line 3: byte 2 is not valid UTF-8"));
+        assert!(
+            batch.rejects[0]
+                .reason
+                .contains("line 3: byte 2 is not valid UTF-8")
+        );
     }
 
     #[test]
     fn a_header_without_a_sequence_is_refused_with_what_is_missing() {
         let text = format!("{HEADER}{ROW}").replace("\tsequence\t", "\twrong_name\t");
         let error = open(text.as_bytes()).err().unwrap().to_string();
-        for word in ["x.tsv", "line 1", "requires the column sequence", "d_call", "v_cigar"] {
+        for word in [
+            "x.tsv",
+            "line 1",
+            "requires the column sequence",
+            "d_call",
+            "v_cigar",
+        ] {
             assert!(error.contains(word), "{error}");
         }
         assert!(!error.contains("productive"), "it is there: {error}");
@@ -396,13 +462,26 @@ mod tests {
     #[test]
     fn an_empty_file_and_a_column_named_twice_are_refused() {
         assert!(open(b"").err().unwrap().to_string().contains("empty"));
-        let error = open(b"sequence_id\tsequence\tjunction\tjunction\n").err().unwrap();
-        assert!(error.to_string().contains("x.tsv: the header names junction twice"), "{error}");
+        let error = open(b"sequence_id\tsequence\tjunction\tjunction\n")
+            .err()
+            .unwrap();
+        assert!(
+            error
+                .to_string()
+                .contains("x.tsv: the header names junction twice"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_header_alone_has_no_records() {
-        assert!(open(HEADER.as_bytes()).unwrap().next_batch().unwrap().is_none());
+        assert!(
+            open(HEADER.as_bytes())
+                .unwrap()
+                .next_batch()
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]

@@ -64,7 +64,11 @@ impl Format for AirrRepertoire {
         let text = String::from_utf8_lossy(head);
         let start = text.trim_start();
         if start.starts_with('{') {
-            return if text.contains("\"Repertoire\"") { 90 } else { 0 };
+            return if text.contains("\"Repertoire\"") {
+                90
+            } else {
+                0
+            };
         }
         if text.lines().any(|line| line.trim_end() == "Repertoire:") {
             return 90;
@@ -210,9 +214,9 @@ impl Records for RepertoireRecords {
             match entry {
                 Json::Object(fields) if !fields.is_empty() => {
                     let mut repertoire = fields::read(fields);
-                    repertoire.repertoire_id.get_or_insert_with(|| {
-                        stable_id(record, entry.to_string().as_bytes())
-                    });
+                    repertoire
+                        .repertoire_id
+                        .get_or_insert_with(|| stable_id(record, entry.to_string().as_bytes()));
                     rows.push((record, repertoire));
                 }
                 other => rejects.push(Reject::new(

@@ -94,9 +94,7 @@ impl Format for Oas {
                 .ok()
                 .and_then(|line| split(line, &mut cells.0, &mut cells.1).ok());
             let known = names.map_or(0, |names| {
-                names
-                    .filter(|name| KNOWN.contains(&side(name).1))
-                    .count()
+                names.filter(|name| KNOWN.contains(&side(name).1)).count()
             });
             known >= 2
         };
@@ -110,7 +108,11 @@ impl Format for Oas {
         }
         // Without its first line: reading says what is missing.
         let is_csv = detect::has_extension(file_name, &["csv"]);
-        if is_header(first) { 60 + u8::from(is_csv) } else { 0 }
+        if is_header(first) {
+            60 + u8::from(is_csv)
+        } else {
+            0
+        }
     }
 
     fn open(
@@ -123,7 +125,8 @@ impl Format for Oas {
         let metadata = first_line(&mut lines).map_err(|error| error.context(source_file))?;
         let names = header(&mut lines).map_err(|error| error.context(source_file))?;
         let schema = self.schema()?;
-        let sides = sides(&names, &schema, &metadata).map_err(|error| error.context(source_file))?;
+        let sides =
+            sides(&names, &schema, &metadata).map_err(|error| error.context(source_file))?;
         let repertoire = metadata.repertoire(sides.len() == 2)?;
         Ok(Box::new(OasRecords {
             lines,
@@ -331,14 +334,20 @@ impl OasRecords {
         };
         if cells.len() != self.columns {
             let columns = self.columns;
-            return Ok(Some(format!("{} cells under a header of {columns}", cells.len())));
+            return Ok(Some(format!(
+                "{} cells under a header of {columns}",
+                cells.len()
+            )));
         }
         let made = stable_id(self.record, line);
         let mut taken = Vec::with_capacity(self.sides.len());
         for side in &self.sides {
             let mut values = [Value::Null; COLUMNS.len()];
             let mut attributes = Vec::new();
-            if let Err(wrong) = side.layout.fill(cells.clone(), &mut values, &mut attributes) {
+            if let Err(wrong) = side
+                .layout
+                .fill(cells.clone(), &mut values, &mut attributes)
+            {
                 return Ok(Some(match side.chain {
                     Some(chain) if side.is_paired => format!("{chain} chain: {wrong}"),
                     _ => wrong,
@@ -389,7 +398,12 @@ fn protein(values: &[Value<'_>], attributes: &[(&str, &str)]) -> Option<String> 
     if aligned.as_ref().is_some_and(|text| !text.is_empty()) {
         return aligned;
     }
-    let theirs = |name: &str| attributes.iter().find(|(key, _)| *key == name).map(|(_, text)| *text);
+    let theirs = |name: &str| {
+        attributes
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, text)| *text)
+    };
     let first = theirs("fwr1_aa").unwrap_or_default();
     let last = theirs("fwr4_aa").unwrap_or_default();
     let middle = [

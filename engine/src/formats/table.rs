@@ -119,10 +119,12 @@ fn parse(kind: Kind, cell: &str) -> Result<Value<'_>, String> {
     match kind {
         Kind::Text => Ok(Value::Text(cell)),
         // Some programs put proteins into `sequence`; annotation finds no reading of them, and they stay what they are.
-        Kind::Nucleotides => match not_nucleotide(cell.as_bytes()).and(not_annotated(cell.as_bytes())) {
-            None => Ok(Value::Text(cell)),
-            Some(stranger) => Err(format!("{stranger} is no nucleotide")),
-        },
+        Kind::Nucleotides => {
+            match not_nucleotide(cell.as_bytes()).and(not_annotated(cell.as_bytes())) {
+                None => Ok(Value::Text(cell)),
+                Some(stranger) => Err(format!("{stranger} is no nucleotide")),
+            }
+        }
         Kind::Residues => match not_annotated(cell.as_bytes()) {
             None => Ok(Value::Text(cell)),
             Some(stranger) => Err(format!("{stranger} is no residue")),
@@ -224,25 +226,41 @@ mod tests {
 
     #[test]
     fn a_broken_cell_is_named_by_its_column() {
-        let schema = source_schema("main.chains", &["sequence", "productive", "attributes"]).unwrap();
+        let schema =
+            source_schema("main.chains", &["sequence", "productive", "attributes"]).unwrap();
         let names = vec!["sequence".to_string(), "productive".into(), "mine".into()];
-        let layout = Layout::new(names, &schema, Some).unwrap();
+        let layout = Layout::new(names, &schema, |name| Some(name)).unwrap();
         let (mut values, mut attributes) = (vec![Value::Null; 3], Vec::new());
-        layout.fill(["ACGT", "", "x"].into_iter(), &mut values, &mut attributes).unwrap();
+        layout
+            .fill(["ACGT", "", "x"].into_iter(), &mut values, &mut attributes)
+            .unwrap();
         assert_eq!(values, [Value::Text("ACGT"), Value::Null, Value::Null]);
         assert_eq!(attributes, [("mine", "x")]);
         let wrong = |cells: [&'static str; 3]| {
-            layout.fill(cells.into_iter(), &mut [Value::Null; 3], &mut Vec::new()).unwrap_err()
+            layout
+                .fill(cells.into_iter(), &mut [Value::Null; 3], &mut Vec::new())
+                .unwrap_err()
         };
-        assert_eq!(wrong(["ACGT", "yes", ""]), "column productive: 'yes' is not T or F");
-        assert_eq!(wrong(["AC2T", "", ""]), "column sequence: '2' at position 3 is no nucleotide");
+        assert_eq!(
+            wrong(["ACGT", "yes", ""]),
+            "column productive: 'yes' is not T or F"
+        );
+        assert_eq!(
+            wrong(["AC2T", "", ""]),
+            "column sequence: '2' at position 3 is no nucleotide"
+        );
     }
 
     #[test]
     fn a_name_that_stands_twice_is_refused_with_both_places() {
         let schema = source_schema("main.chains", &["junction"]).unwrap();
         let names = vec!["junction".to_string(), "x".into(), "junction".into()];
-        let error = Layout::new(names, &schema, Some).unwrap_err().to_string();
-        assert!(error.contains("junction twice (columns 1 and 3)"), "{error}");
+        let error = Layout::new(names, &schema, |name| Some(name))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("junction twice (columns 1 and 3)"),
+            "{error}"
+        );
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::annotate::Context;
 use super::identity::Identified;
-use super::ledger::{Ledger, transaction, transaction_id};
+use super::ledger::{Known, Ledger, transaction, transaction_id};
 use super::pipeline::{self, Counts, FileFailed, Job, Target};
 use super::replace::{self, Replaced};
 use super::summary::{InputSummary, Status};
@@ -20,9 +20,9 @@ use crate::error::Result;
 use crate::formats::ReadOptions;
 use crate::lake::Lake;
 use crate::session;
+use crate::tables::Table;
 use crate::tables::commit::{Commit, Outcome, append, commit};
 use crate::tables::write::{Written, discard, write_sorted};
-use crate::tables::{Table, transactions};
 
 /// Batches waiting for each writer.
 const WAITING: usize = 4;
@@ -53,7 +53,7 @@ pub async fn run(
     while !inputs.is_empty() {
         let mut destinations = Vec::with_capacity(Target::ALL.len());
         for target in Target::ALL {
-            destinations.push(destination(lake, target, &inputs, options).await?);
+            destinations.push(destination(lake, target, &inputs, options, ledger).await?);
         }
         if let Some(done) = remove_done(&mut inputs, &destinations, options) {
             for input in done {
@@ -62,8 +62,7 @@ pub async fn run(
             }
             continue;
         }
-        let (written, outcome) =
-            write_group(lake, &inputs, &destinations, options, progress).await;
+        let (written, outcome) = write_group(lake, &inputs, &destinations, options, progress).await;
         let counts = match outcome {
             Ok(counts) => counts,
             Err(Failure::File(FileFailed { job, error })) => {
@@ -98,23 +97,30 @@ async fn destination(
     target: Target,
     inputs: &[Arc<Identified>],
     options: &IngestOptions,
+    ledger: &mut Ledger,
 ) -> Result<Destination> {
     let table = lake.table(target.table())?;
-    let base = table.snapshot().await?;
-    let (has, replaced) = if options.replace {
+    let loaded = match target {
+        Target::Chains => ledger.take_chains(),
+        _ => None,
+    };
+    let known = match loaded {
+        Some(known) => known,
+        None => Known::of(&table).await?,
+    };
+    let has = inputs
+        .iter()
+        .map(|input| !options.replace && known.ids.contains_key(&transaction_id(&input.id)))
+        .collect();
+    let base = known.base;
+    let replaced = if options.replace {
         let files: Vec<&str> = inputs
             .iter()
             .map(|input| input.input.url.as_str())
             .collect();
-        let replaced = replace::find(lake, &table, &base, &files).await?;
-        (vec![false; inputs.len()], replaced)
+        replace::find(lake, &table, &base, &files).await?
     } else {
-        let known = transactions::all(&table).await?;
-        let has = inputs
-            .iter()
-            .map(|input| known.contains_key(&transaction_id(&input.id)))
-            .collect();
-        (has, Replaced::default())
+        Replaced::default()
     };
     Ok(Destination {
         target,
@@ -243,9 +249,9 @@ async fn write_group(
     }
     match (read, failed) {
         // A file that stopped the reading makes the writers fail too: it is the cause.
-        (Err((_, file)), _) => (written, Err(Failure::File(file))),
+        (Err(file), _) => (written, Err(Failure::File(file))),
         (Ok(_), Some(error)) => (written, Err(Failure::Write(error))),
-        (Ok((_, counts)), None) => (written, Ok(counts)),
+        (Ok(counts), None) => (written, Ok(counts)),
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn identify(input: Input, options: &IngestOptions) -> Result<Identifie
     let row_options = row_options(options);
     tokio::task::spawn_blocking(move || {
         let url = input.url.clone();
-        identify_blocking(input, format, row_options, &handle).map_err(|error| error.context(url))
+        identify_blocking(input, format, row_options, &handle).map_err(|error| error.at(&url))
     })
     .await
     .map_err(|error| Error::Internal(format!("hashing stopped: {error}")))?

@@ -7,7 +7,8 @@ use datafusion::arrow::array::{
     ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use deltalake::kernel::{Action, Transaction};
+use datafusion::prelude::{col, lit};
+use deltalake::kernel::{Action, EagerSnapshot, Transaction};
 
 use super::identity::Identified;
 use super::summary::InputSummary;
@@ -20,6 +21,8 @@ use crate::tables::{LakeTableProvider, Table, write};
 
 const FILES: &str = "system.files";
 const CHAINS: &str = "main.chains";
+/// DataFusion skips files by statistics for lists of up to 20 values.
+const LOOKED_UP_AT_ONCE: usize = 20;
 /// Transactions younger than this may still be entered by the process that made them.
 const REPAIR_AFTER_MS: i64 = 10 * 60 * 1_000;
 
@@ -37,45 +40,86 @@ pub fn transaction(input_id: &str, records: u64) -> Transaction {
     }
 }
 
+/// A snapshot, and the transaction ids of a version not older than it: what came later is
+/// examined by the committer, so no id falls between the two.
+#[derive(Debug)]
+pub struct Known {
+    /// The snapshot.
+    pub base: EagerSnapshot,
+    /// Transaction ids.
+    pub ids: HashMap<String, Recorded>,
+}
+
+impl Known {
+    /// Reads the log of `table`.
+    pub async fn of(table: &Table) -> Result<Self> {
+        Ok(Self {
+            base: table.snapshot().await?,
+            ids: transactions::all(table).await?,
+        })
+    }
+}
+
 /// The inputs that are done.
 #[derive(Debug)]
 pub struct Ledger {
     done: HashSet<String>,
+    chains: Option<Known>,
 }
 
 impl Ledger {
-    /// One pass over the transaction ids of `chains` and over `system.files`; ids that an
-    /// interrupted process left out of the latter are entered.
+    /// One pass over the transaction ids of `chains` and of `system.files`; inputs that an
+    /// interrupted process did not enter in the latter are entered.
     pub async fn load(lake: &Lake) -> Result<Self> {
-        let recorded = transactions::all(lake.table(CHAINS)?.as_ref()).await?;
-        let mut done = entered(lake).await?;
+        let chains = Known::of(lake.table(CHAINS)?.as_ref()).await?;
+        let entered = transactions::all(lake.table(FILES)?.as_ref()).await?;
         let now = chrono::Utc::now().timestamp_millis();
-        let mut missing = Vec::new();
-        for (
-            app_id,
-            Recorded {
-                version,
-                last_updated,
-            },
-        ) in recorded
-        {
-            let Some(id) = app_id.strip_prefix("in:") else {
-                continue;
-            };
-            let settled = last_updated.is_none_or(|at| now - at > REPAIR_AFTER_MS);
-            if done.insert(id.to_string()) && settled {
-                missing.push(Row {
-                    input_id: id.to_string(),
-                    records: Some(version),
+        let missing: Vec<Row> = chains
+            .ids
+            .iter()
+            .filter(|(app_id, recorded)| {
+                let at = recorded.last_updated;
+                !entered.contains_key(*app_id) && at.is_none_or(|at| now - at > REPAIR_AFTER_MS)
+            })
+            .filter_map(|(app_id, recorded)| {
+                Some(Row {
+                    input_id: app_id.strip_prefix("in:")?.to_string(),
+                    records: Some(recorded.version),
                     ..Row::default()
-                });
-            }
-        }
+                })
+            })
+            .collect();
         if !missing.is_empty() {
             tracing::info!(inputs = missing.len(), "completing the ledger system.files");
             enter(lake, missing).await?;
         }
-        Ok(Self { done })
+        let ids = chains.ids.keys();
+        Ok(Self {
+            done: ids
+                .filter_map(|id| id.strip_prefix("in:").map(str::to_string))
+                .collect(),
+            chains: Some(chains),
+        })
+    }
+
+    /// Looks up inputs whose transactions have expired. Files of the ledger that cannot hold one of
+    /// them (by their minimum and maximum) are not read.
+    pub async fn look_up(&mut self, lake: &Lake, input_ids: &[&str]) -> Result<()> {
+        let unknown: Vec<&str> = input_ids
+            .iter()
+            .copied()
+            .filter(|id| !self.done.contains(*id))
+            .collect();
+        for ids in unknown.chunks(LOOKED_UP_AT_ONCE) {
+            self.done.extend(entered(lake, ids).await?);
+        }
+        Ok(())
+    }
+
+    /// What is known of `chains` from loading the ledger; only the first caller gets it, because it
+    /// ages.
+    pub fn take_chains(&mut self) -> Option<Known> {
+        self.chains.take()
     }
 
     /// Whether the input's rows are in the lake.
@@ -133,8 +177,8 @@ struct Row {
     options: Option<String>,
 }
 
-/// Ids in `system.files`.
-async fn entered(lake: &Lake) -> Result<HashSet<String>> {
+/// Those of `input_ids` that are in `system.files`.
+async fn entered(lake: &Lake, input_ids: &[&str]) -> Result<Vec<String>> {
     let table = lake.table(FILES)?;
     let provider = LakeTableProvider::try_new(&table, table.snapshot().await?).await?;
     let context = session::bare_context()?;
@@ -142,8 +186,10 @@ async fn entered(lake: &Lake) -> Result<HashSet<String>> {
         &lake.storage().store_url()?,
         Arc::clone(lake.storage().store()),
     );
+    let wanted = input_ids.iter().map(|id| lit(*id)).collect();
     let batches = context
         .read_table(Arc::new(provider))?
+        .filter(col("input_id").in_list(wanted, false))?
         .select_columns(&["input_id"])?
         .collect()
         .await?;
@@ -192,10 +238,7 @@ async fn enter(lake: &Lake, rows: Vec<Row>) -> Result<()> {
     Ok(())
 }
 
-fn batch<'a>(
-    base: &deltalake::kernel::EagerSnapshot,
-    rows: impl Iterator<Item = &'a Row>,
-) -> Result<RecordBatch> {
+fn batch<'a>(base: &EagerSnapshot, rows: impl Iterator<Item = &'a Row>) -> Result<RecordBatch> {
     let rows: Vec<&Row> = rows.collect();
     let text = |of: fn(&Row) -> Option<&str>| -> ArrayRef {
         Arc::new(rows.iter().map(|row| of(row)).collect::<StringArray>())

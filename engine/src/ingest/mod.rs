@@ -14,6 +14,7 @@ mod ledger;
 mod pipeline;
 mod progress;
 mod replace;
+mod source;
 mod summary;
 
 pub use crate::formats::Alphabet;
@@ -103,25 +104,27 @@ async fn ingest_group(
     progress: &Arc<Progress>,
 ) -> Result<Vec<InputSummary>> {
     let mut summaries = Vec::new();
-    let mut fresh = Vec::new();
+    let mut identified: Vec<identity::Identified> = Vec::new();
     for input in group {
         let url = input.url.clone();
         match identity::identify(input, options).await {
+            Ok(input) => identified.push(input),
             Err(error) => {
                 progress.file_done();
                 summaries.push(InputSummary::failed(&url, &error));
             }
-            Ok(identified) => {
-                let repeated = fresh
-                    .iter()
-                    .any(|other: &identity::Identified| other.id == identified.id);
-                if repeated || (ledger.contains(&identified.id) && !options.replace) {
-                    progress.skipped(identified.input.size);
-                    summaries.push(InputSummary::already(&identified));
-                } else {
-                    fresh.push(identified);
-                }
-            }
+        }
+    }
+    let ids: Vec<&str> = identified.iter().map(|input| input.id.as_str()).collect();
+    ledger.look_up(lake, &ids).await?;
+    let mut fresh: Vec<identity::Identified> = Vec::new();
+    for input in identified {
+        let repeated = fresh.iter().any(|other| other.id == input.id);
+        if repeated || (ledger.contains(&input.id) && !options.replace) {
+            progress.skipped(input.input.size);
+            summaries.push(InputSummary::already(&input));
+        } else {
+            fresh.push(input);
         }
     }
     summaries.extend(batch::run(lake, fresh, options, ledger, progress).await?);

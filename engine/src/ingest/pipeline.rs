@@ -2,7 +2,7 @@
 //!
 //! Every queue is bounded, so a slow writer slows the reader and memory does not grow with the file.
 
-use std::io::{self, Read};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use tokio::sync::mpsc::Sender;
 use super::Progress;
 use super::annotate::{self, Context};
 use super::identity::Identified;
+use super::source::Source;
 use crate::error::{Error, Result};
 use crate::formats::{self, Feeds, ReadOptions, SourceBatch};
 
@@ -121,7 +122,7 @@ pub async fn run(
     max_rejects: Option<u64>,
     progress: Arc<Progress>,
     outputs: Outputs,
-) -> Result<(Vec<Job>, Vec<Counts>), (Vec<Job>, FileFailed)> {
+) -> Result<Vec<Counts>, FileFailed> {
     let shared = Arc::new(Shared {
         counts: jobs.iter().map(|_| Mutex::default()).collect(),
         jobs,
@@ -151,41 +152,26 @@ pub async fn run(
     drop(receiver);
     for task in tasks {
         if let Err(error) = task.await {
-            shared.fail(
-                0,
-                Error::Internal(format!("an ingest thread died: {error}")),
-            );
+            shared.fail(0, Error::Internal(format!("a thread died: {error}")));
         }
     }
-    let Shared {
-        jobs,
-        counts,
-        failed,
-        ..
-    } = match Arc::try_unwrap(shared) {
-        Ok(shared) => shared,
-        Err(shared) => {
-            let error = Error::Internal("an ingest thread is still running".into());
-            shared.fail(0, error);
-            return Err((
-                Vec::new(),
-                FileFailed {
-                    job: 0,
-                    error: Error::Internal("an ingest thread is still running".into()),
-                },
-            ));
-        }
-    };
-    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some(failed) => Err((jobs, failed)),
-        None => {
-            let counts = counts
-                .into_iter()
-                .map(|count| count.into_inner().unwrap_or_else(PoisonError::into_inner))
-                .collect();
-            Ok((jobs, counts))
-        }
+    let mut failed = shared.failed.lock().unwrap_or_else(PoisonError::into_inner);
+    match failed.take() {
+        Some(failed) => Err(failed),
+        None => Ok((0..shared.jobs.len())
+            .map(|job| count(&shared, job, |_| {}))
+            .collect()),
     }
+}
+
+/// Runs a step; a panic in it (a defect) fails the file at hand and nothing else.
+fn contained(step: impl FnOnce() -> Result<()>) -> Result<()> {
+    std::panic::catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
+        Err(Error::Internal(
+            "a defect of paratope was met (its message is above); please report it with the file"
+                .into(),
+        ))
+    })
 }
 
 /// The reader: all files, one after the other.
@@ -196,9 +182,10 @@ fn read_all(
     outputs: &Outputs,
 ) {
     for index in 0..shared.jobs.len() {
-        if let Err(error) = read_one(shared, index, handle, sender, outputs) {
+        let read = contained(|| read_one(shared, index, handle, sender, outputs));
+        if let Err(error) = read {
             let file = &shared.jobs[index].context.source_file;
-            shared.fail(index, error.context(file));
+            shared.fail(index, error.at(file));
         }
         if shared.stopped() {
             // Writers learn that what they have is not to be finished.
@@ -221,8 +208,8 @@ fn read_one(
 ) -> Result<()> {
     let job = &shared.jobs[index];
     let input = &job.input;
-    let (stored, check) = Counted::new(input.input.open(handle)?, Arc::clone(&shared.progress));
-    let text = formats::decompress(Box::new(stored))?;
+    let source = Source::new(input.input.open(handle)?, Arc::clone(&shared.progress));
+    let text = formats::decompress(Box::new(source.clone()))?;
     let mut records = input
         .format
         .open(text, &job.context.source_file, &shared.read_options)?;
@@ -243,7 +230,7 @@ fn read_one(
         }
     }
     drop(records);
-    check.unchanged(&input.content)
+    source.check_unchanged(&input.content)
 }
 
 /// A batch of a format that feeds `repertoires`: small, so the reader handles it itself.
@@ -287,7 +274,8 @@ fn annotate_all(
         if shared.stopped() {
             continue;
         }
-        if let Err(error) = annotate_one(shared, index, &batch, outputs) {
+        let annotated = contained(|| annotate_one(shared, index, &batch, outputs));
+        if let Err(error) = annotated {
             shared.fail(index, error);
         }
     }
@@ -348,67 +336,11 @@ fn send(
         counts.rows[target as usize] += rows.num_rows() as u64;
     });
     if shared.jobs[index].wanted[target as usize] {
-        // A closed output means that its writer has failed and says so itself.
-        let _ = outputs[target as usize].blocking_send(Ok(rows));
+        let sent = outputs[target as usize].blocking_send(Ok(rows));
+        if sent.is_err() {
+            // A closed output means that its writer has failed; it says so itself.
+            shared.stop.store(true, Ordering::Relaxed);
+        }
     }
     Ok(())
-}
-
-/// Counts and hashes the stored bytes as they are read.
-struct Counted {
-    inner: Box<dyn Read + Send>,
-    progress: Arc<Progress>,
-    hash: Arc<Mutex<sha2::Sha256>>,
-}
-
-/// Tells whether the bytes read were the bytes that were hashed before.
-struct Check {
-    hash: Arc<Mutex<sha2::Sha256>>,
-}
-
-impl Counted {
-    fn new(inner: Box<dyn Read + Send>, progress: Arc<Progress>) -> (Self, Check) {
-        let hash = Arc::new(Mutex::default());
-        let check = Check {
-            hash: Arc::clone(&hash),
-        };
-        (
-            Self {
-                inner,
-                progress,
-                hash,
-            },
-            check,
-        )
-    }
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use sha2::Digest as _;
-        let count = self.inner.read(buffer)?;
-        self.progress.read(count as u64);
-        self.hash
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .update(&buffer[..count]);
-        Ok(count)
-    }
-}
-
-impl Check {
-    /// # Errors
-    /// `Conflict` where the file changed between being identified and being read.
-    fn unchanged(self, content: &str) -> Result<()> {
-        use sha2::Digest as _;
-        let hash = self.hash.lock().unwrap_or_else(PoisonError::into_inner);
-        // Bytes after the end of a compressed stream are not read; then there is nothing to compare.
-        let read = super::identity::hex(&hash.clone().finalize());
-        if read == content {
-            return Ok(());
-        }
-        Err(Error::Conflict(
-            "the file changed while it was read; ingest it again when it is complete".into(),
-        ))
-    }
 }

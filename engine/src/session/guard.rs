@@ -7,13 +7,51 @@ use std::ops::ControlFlow;
 
 use datafusion::logical_expr::{DdlStatement, LogicalPlan, WriteOp};
 use datafusion::sql::parser::{DFParser, Statement};
-use datafusion::sql::sqlparser::ast::{TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Query, SelectFlavor, SelectItem, SetExpr, TableFactor, Visit, VisitMut as _, Visitor,
+    VisitorMut, WildcardAdditionalOptions,
+};
 
 use crate::error::{Error, Result};
 
 /// Splits a script into statements.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
-    Ok(DFParser::parse_sql(sql)?.into())
+    let mut statements: Vec<Statement> = DFParser::parse_sql(sql)?.into();
+    for statement in &mut statements {
+        if let Statement::Statement(inner) = statement {
+            let _ = inner.visit(&mut FromFirst);
+        }
+    }
+    Ok(statements)
+}
+
+/// `FROM t` alone means `SELECT * FROM t`, as in DuckDB; planned as it is parsed it has no columns.
+struct FromFirst;
+
+impl FromFirst {
+    fn complete(body: &mut SetExpr) {
+        match body {
+            SetExpr::Select(select) if select.flavor == SelectFlavor::FromFirstNoSelect => {
+                select.flavor = SelectFlavor::Standard;
+                select.projection =
+                    vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+            }
+            SetExpr::SetOperation { left, right, .. } => {
+                Self::complete(left);
+                Self::complete(right);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl VisitorMut for FromFirst {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        Self::complete(&mut query.body);
+        ControlFlow::Continue(())
+    }
 }
 
 /// Refuses clauses that planning would drop.

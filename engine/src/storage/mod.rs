@@ -40,6 +40,14 @@ impl Storage {
             url.set_path(&format!("{}/", url.path()));
         }
         let root = open_store(&url, config)?;
+        Self::with_store(url, root)
+    }
+
+    /// A folder on a store that is open already; `url` ends with a slash.
+    ///
+    /// # Errors
+    /// A URL whose path is not a path of the store.
+    pub fn with_store(url: Url, root: Arc<dyn ObjectStore>) -> Result<Self> {
         let prefix = Path::from_url_path(url.path())
             .map_err(|error| Error::Invalid(format!("{}: {error}", redact(&url))))?;
         Ok(Self { url, root, prefix })

@@ -1,7 +1,36 @@
-//! Table functions.
-use datafusion::catalog::TableFunctionImpl;
+//! Table functions: files as tables, by the very readers that ingest uses.
+//!
+//! | function | reads |
+//! |---|---|
+//! | `read_fasta(path, … [, alphabet])` | FASTA; `alphabet` is `auto`, `nucleotide` or `amino_acid` |
+//! | `read_airr(path, …)` | AIRR Rearrangement tables |
+//! | `read_oas(path, …)` | OAS data units |
+//!
+//! A path is a file, a folder, a glob or a URL. The columns are those of the format and `source_file`; what a table has
+//! beside them is in `attributes`. Records that cannot be read are counted and logged, and the rest goes on.
+
+mod exec;
+mod listing;
+mod read;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
-/// All.
+
+use datafusion::catalog::TableFunctionImpl;
+
+pub use exec::{ReadExec, SourceFile};
+use read::ReadFunction;
+
+/// Every table function with its name.
 pub fn all() -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
-    Vec::new()
+    use crate::formats::{Airr, Fasta, Oas};
+    vec![
+        (
+            "read_fasta",
+            Arc::new(ReadFunction::new("read_fasta", &Fasta)),
+        ),
+        ("read_airr", Arc::new(ReadFunction::new("read_airr", &Airr))),
+        ("read_oas", Arc::new(ReadFunction::new("read_oas", &Oas))),
+    ]
 }

@@ -10,3 +10,6 @@ pub mod write;
 pub use definitions::TableDefinition;
 pub use provider::LakeTableProvider;
 pub use table::Table;
+
+#[cfg(test)]
+mod tests;

@@ -14,9 +14,9 @@ use super::{config, function, ingest, init, query, quickstart};
 #[derive(Debug, Parser)]
 #[command(
     name = "paratope",
+    bin_name = "paratope",
     version,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     subcommand_required = true,
     max_term_width = 100,
     after_help = "\

@@ -88,7 +88,10 @@ fn show(functions: &[FunctionDoc], name: &str) -> anyhow::Result<()> {
         .filter(|function| function.name == wanted)
         .peekable();
     if found.peek().is_none() {
-        bail!("there is no function {name}{}", alternatives(functions, &wanted));
+        bail!(
+            "there is no function {name}{}",
+            alternatives(functions, &wanted)
+        );
     }
     for function in found {
         say(explain(function))?;
@@ -111,11 +114,18 @@ fn explain(function: &FunctionDoc) -> String {
         }
     }
     if let Some(example) = &function.example {
-        let example = example.trim().trim_start_matches("```sql");
-        let example = example.trim_end_matches("```").trim_matches('\n');
-        text.push_str(&format!("\nExample\n{example}\n"));
+        text.push_str(&format!("\nExample\n{}\n", unfenced(example)));
     }
     text
+}
+
+/// The inside of the first Markdown block, where the example stands in one.
+fn unfenced(example: &str) -> &str {
+    let inside = match example.split_once("```sql") {
+        Some((_, rest)) => rest.split("```").next().unwrap_or(rest),
+        None => example,
+    };
+    inside.trim_matches('\n').trim_end()
 }
 
 /// Names that share a word with `wanted`.
@@ -134,10 +144,15 @@ fn alternatives(functions: &[FunctionDoc], wanted: &str) -> String {
     }
 }
 
+/// Up to the first full stop that a new sentence follows (`et al. 2003` has none).
 fn first_sentence(description: &str) -> String {
     let text = one_line(description);
-    match text.find(". ") {
-        Some(end) => text[..=end].to_string(),
+    let end = text.match_indices(". ").find(|(stop, _)| {
+        let next = text[stop + 2..].chars().next();
+        next.is_some_and(|letter| letter.is_uppercase() || letter == '`')
+    });
+    match end {
+        Some((stop, _)) => text[..=stop].to_string(),
         None => text,
     }
 }
@@ -157,7 +172,7 @@ mod tests {
             syntax: "ab_cdr3(sequence)".into(),
             description: "CDR3 of a V domain. IMGT 105 to 117.".into(),
             arguments: vec![("sequence".into(), "A protein".into())],
-            example: Some("```sql\nSELECT ab_cdr3('EVQ');\n```".into()),
+            example: Some("```sql\nSELECT ab_cdr3('EVQ');\n```\nMore elsewhere.".into()),
         }
     }
 
@@ -167,7 +182,15 @@ mod tests {
             CDR3 of a V domain. IMGT 105 to 117.\n\nArguments\n  sequence: A protein\n\n\
             Example\nSELECT ab_cdr3('EVQ');\n";
         assert_eq!(explain(&function()), expected);
-        assert_eq!(first_sentence(&function().description), "CDR3 of a V domain.");
+    }
+
+    #[test]
+    fn a_first_sentence_ends_where_another_begins() {
+        assert_eq!(first_sentence("One. Two."), "One.");
+        assert_eq!(
+            first_sentence("By (Doe et al. 2003) only."),
+            "By (Doe et al. 2003) only."
+        );
     }
 
     #[test]

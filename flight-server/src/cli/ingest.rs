@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use engine::Lake;
-use engine::ingest::{Alphabet, IngestOptions, Progress};
+use engine::formats::{self, Alphabet};
+use engine::ingest::annotate::species;
+use engine::ingest::{IngestOptions, Progress};
 
 use super::arguments::Shared;
 use super::exit::{Exit, complain};
@@ -32,7 +34,7 @@ Examples:
 Exit status 3 says that files failed while others went in, or that records were rejected:
   paratope query -c 'SELECT source_file, source_record, reason FROM system.rejects'")]
 pub struct Ingest {
-    /// Files, globs (quoted, or for object stores) and URLs
+    /// Files, folders, globs and URLs
     #[arg(required = true, value_name = "PATH|GLOB|URL")]
     inputs: Vec<String>,
     /// Study that the records belong to (AIRR study_id)
@@ -49,10 +51,10 @@ pub struct Ingest {
     repertoire: Option<String>,
     /// Species, where the file does not say: human, mouse, rat, rabbit, rhesus, cynomolgus, alpaca,
     /// llama, camel, cow, chicken, engineered, other, unknown
-    #[arg(long, value_name = "SPECIES", help_heading = "About the records")]
+    #[arg(long, value_name = "SPECIES", value_parser = species_name, help_heading = "About the records")]
     species: Option<String>,
-    /// Read the files as this format, whatever they look like: fasta, airr, oas, …
-    #[arg(long, value_name = "FORMAT", help_heading = "Reading")]
+    /// Read the files as this format, whatever they look like: fasta, airr, airr-repertoire, oas
+    #[arg(long, value_name = "FORMAT", value_parser = format_name, help_heading = "Reading")]
     input_format: Option<String>,
     /// Letters of FASTA sequences
     #[arg(long, value_enum, default_value_t = Letters::Auto, help_heading = "Reading")]
@@ -95,7 +97,8 @@ impl Ingest {
         let lake = Lake::open_or_init(&config).await?;
         let progress = Arc::new(Progress::default());
         let bar = Bar::follow(&progress);
-        let summary = engine::ingest::ingest(&lake, &self.inputs, &self.options(), &progress).await?;
+        let summary =
+            engine::ingest::ingest(&lake, &self.inputs, &self.options(), &progress).await?;
         drop(bar);
         summary::print(&summary, self.format == SummaryFormat::Json)?;
         for input in &summary.inputs {
@@ -123,4 +126,18 @@ impl Ingest {
             max_rejects: self.max_rejects,
         }
     }
+}
+
+fn species_name(text: &str) -> Result<String, String> {
+    match species::known(text) {
+        Some(name) => Ok(name.to_string()),
+        None => Err(format!("use one of: {}", species::SPECIES.join(", "))),
+    }
+}
+
+fn format_name(text: &str) -> Result<String, String> {
+    let found = formats::by_name(text);
+    found
+        .map(|format| format.name().to_string())
+        .map_err(|error| error.to_string())
 }

@@ -67,7 +67,10 @@ mod tests {
     #[test]
     fn every_level_of_verbosity_is_a_valid_filter() {
         for verbose in 0..5 {
-            assert!(EnvFilter::try_new(directives(verbose)).is_ok(), "-v × {verbose}");
+            assert!(
+                EnvFilter::try_new(directives(verbose)).is_ok(),
+                "-v × {verbose}"
+            );
         }
     }
 }

@@ -101,7 +101,11 @@ fn message(files: (u64, u64), records: u64, rejects: u64, elapsed: Duration) -> 
 }
 
 /// `count` in `seconds` as a whole number a second.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss
+)]
 pub fn per_second(count: u64, seconds: f64) -> HumanCount {
     HumanCount((count as f64 / seconds.max(0.001)).round() as u64)
 }

@@ -117,11 +117,7 @@ async fn run_example(session: &Session, example: &Example) -> anyhow::Result<()>
     heading(example.title())?;
     say(format!("{}\n", example.explanation()))?;
     say(format!("{}\n", style(example.statement()).dim()))?;
-    let mut output = Output::new(
-        Format::Table,
-        output::DEFAULT_ROWS,
-        Destination::stdout(),
-    );
+    let mut output = Output::new(Format::Table, output::DEFAULT_ROWS, Destination::stdout());
     for statement in session.parse(example.sql)? {
         let doing = || format!("example {}", example.name);
         let answer = session.execute(statement).await.with_context(doing)?;

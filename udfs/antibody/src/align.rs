@@ -15,8 +15,8 @@ use crate::profile::{COLUMNS, LANES, Lanes, Profile, antibodies, receptors};
 
 /// A tail is clipped when the alignment scores better by more than this without it (immunum's threshold).
 const CLIP_THRESHOLD: f32 = 50.0;
-/// With this confidence in an antibody locus the T cell receptor loci are not tried. Of some 1,000 V domains of T cell
-/// receptors in the PDB none has more than 0.56 in an antibody locus; of antibodies' V domains, 95 % have this and more.
+/// With this confidence in an antibody locus the T cell receptor loci are not tried. The T cell receptors of the PDB that
+/// are numbered, some 1,000, have at most 0.56 in an antibody locus; of antibodies' V domains, 95 % have this and more.
 const SURELY_ANTIBODY: f32 = 0.65;
 /// Traceback rows that a thread keeps between calls: half a megabyte.
 const KEPT_ROWS: usize = 1_000;

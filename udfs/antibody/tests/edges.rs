@@ -136,7 +136,7 @@ fn a_stop_codon_interrupts_a_domain_but_may_follow_it() {
 
 #[test]
 fn insertions_beyond_a_schemes_codes_are_an_error_and_never_silent() {
-    // 62 residues between the anchors: IMGT has codes for 65, Kabat for 34.
+    // 58 residues between the anchors: IMGT has positions for 65, Kabat for 34.
     let cow = numberer().number(COW.as_bytes(), Scheme::Imgt).unwrap();
     assert_eq!(cow.positions.len(), COW.len());
     for scheme in Scheme::ALL {

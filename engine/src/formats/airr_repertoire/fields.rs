@@ -43,7 +43,9 @@ pub(super) fn read(fields: &Map<String, Json>) -> Repertoire {
     };
     // What the vocabulary does not hold stays to be read.
     if let Some(words) = words {
-        repertoire.attributes.push(("species_reported".into(), words));
+        repertoire
+            .attributes
+            .push(("species_reported".into(), words));
     }
     repertoire.attributes.extend(reader.rest());
     repertoire
@@ -75,7 +77,9 @@ fn flatten(place: String, value: &Json, leaves: &mut Vec<Leaf>) {
                 Json::String(text) => text.trim().to_string(),
                 other => other.to_string(),
             };
-            let parts = place.split('.').filter(|part| part.parse::<usize>().is_err());
+            let parts = place
+                .split('.')
+                .filter(|part| part.parse::<usize>().is_err());
             let path = parts.collect::<Vec<_>>().join(".");
             leaves.push(Leaf { path, place, value });
         }
@@ -112,10 +116,7 @@ impl Reader {
 
     /// `35 year`, `30-40 year`.
     fn age(&mut self) -> Option<String> {
-        let (min, max) = (
-            self.take("subject.age_min"),
-            self.take("subject.age_max"),
-        );
+        let (min, max) = (self.take("subject.age_min"), self.take("subject.age_max"));
         let unit = self.take("subject.age_unit");
         let years = match (min, max) {
             (Some(min), Some(max)) if min == max => min,

@@ -50,7 +50,11 @@ fn cell(batch: &RecordBatch, name: &str) -> Option<String> {
 fn yaml_and_json_give_the_same_row() {
     let yaml = open(YAML).unwrap().next_batch().unwrap().unwrap();
     let json: Json = serde_yaml_ng::from_str(YAML).unwrap();
-    let json = open(&json.to_string()).unwrap().next_batch().unwrap().unwrap();
+    let json = open(&json.to_string())
+        .unwrap()
+        .next_batch()
+        .unwrap()
+        .unwrap();
     assert_eq!(yaml.records.num_rows(), 1);
     for (name, expected) in [
         ("repertoire_id", Some("R1")),
@@ -71,7 +75,13 @@ fn yaml_and_json_give_the_same_row() {
         assert_eq!(cell(&yaml.records, name).as_deref(), expected, "{name}");
         assert_eq!(cell(&json.records, name).as_deref(), expected, "{name}");
     }
-    let keys = yaml.records.column_by_name("attributes").unwrap().as_map().keys().clone();
+    let keys = yaml
+        .records
+        .column_by_name("attributes")
+        .unwrap()
+        .as_map()
+        .keys()
+        .clone();
     let keys: Vec<&str> = keys.as_string::<i32>().iter().flatten().collect();
     assert!(keys.contains(&"study.study_title"), "{keys:?}");
     assert!(keys.contains(&"species_reported"), "{keys:?}");
@@ -97,6 +107,9 @@ fn what_is_no_repertoire_metadata_is_refused_with_the_place() {
         ("- a\n", "list Repertoire"),
     ] {
         let error = open(text).err().unwrap().to_string();
-        assert!(error.contains("x.yaml") && error.contains(word), "{text}: {error}");
+        assert!(
+            error.contains("x.yaml") && error.contains(word),
+            "{text}: {error}"
+        );
     }
 }

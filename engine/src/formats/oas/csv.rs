@@ -78,17 +78,27 @@ mod tests {
             ("a,,c,", vec!["a", "", "c", ""]),
             ("\"a,b\",c", vec!["a,b", "c"]),
             ("\"say \"\"x\"\"\",\"\"", vec!["say \"x\"", ""]),
-            ("\"{'1 ': 'Q', '2 ': 'V'}\",é", vec!["{'1 ': 'Q', '2 ': 'V'}", "é"]),
+            (
+                "\"{'1 ': 'Q', '2 ': 'V'}\",é",
+                vec!["{'1 ': 'Q', '2 ': 'V'}", "é"],
+            ),
             ("a\"b,c", vec!["a\"b", "c"]),
         ] {
-            assert_eq!(cells(line), Ok(expected.iter().map(|c| c.to_string()).collect()), "{line}");
+            assert_eq!(
+                cells(line),
+                Ok(expected.iter().map(|c| c.to_string()).collect()),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn broken_quotes_are_an_error_and_swallow_nothing() {
         assert_eq!(cells("a,\"b"), Err("a quote is opened and not closed"));
-        assert_eq!(cells("\"a\"b,c"), Err("text follows the closing quote of a cell"));
+        assert_eq!(
+            cells("\"a\"b,c"),
+            Err("text follows the closing quote of a cell")
+        );
     }
 
     #[test]
@@ -98,10 +108,16 @@ mod tests {
         let letters = ['a', '"', ',', 'é', ' ', '\''];
         for _ in 0..2_000 {
             let row: Vec<String> = (0..random.random_range(1..6))
-                .map(|_| (0..random.random_range(0..6)).map(|_| letters[random.random_range(0..6)]).collect())
+                .map(|_| {
+                    (0..random.random_range(0..6))
+                        .map(|_| letters[random.random_range(0..6)])
+                        .collect()
+                })
                 .collect();
-            let quoted: Vec<String> =
-                row.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
+            let quoted: Vec<String> = row
+                .iter()
+                .map(|cell| format!("\"{}\"", cell.replace('"', "\"\"")))
+                .collect();
             assert_eq!(cells(&quoted.join(",")), Ok(row));
         }
     }

@@ -58,7 +58,8 @@ impl Metadata {
 
     /// A field that says `no` where there is nothing to say.
     fn said(&self, key: &str) -> Option<&str> {
-        self.get(key).filter(|value| !value.eq_ignore_ascii_case("no"))
+        self.get(key)
+            .filter(|value| !value.eq_ignore_ascii_case("no"))
     }
 
     pub(super) fn repertoire_id(&self) -> &str {

@@ -126,4 +126,6 @@ fn timestamp(micros: i64, rows: usize) -> ArrayRef {
 }
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;

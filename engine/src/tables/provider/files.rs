@@ -30,7 +30,8 @@ pub struct FileList {
     files: Vec<ObjectMeta>,
     /// One row a file, one text column a partition column.
     partitions: RecordBatch,
-    rows: Option<ArrayRef>,
+    /// Rows by file, where the log says.
+    rows: Vec<Option<usize>>,
     only: Option<Vec<usize>>,
 }
 
@@ -47,6 +48,7 @@ impl FileList {
     pub fn try_new(table: &Table, snapshot: EagerSnapshot) -> Result<Self> {
         let columns = snapshot.metadata().partition_columns().to_vec();
         let mut files = Vec::new();
+        let mut rows = Vec::new();
         let mut values: Vec<Vec<Option<String>>> = vec![Vec::new(); columns.len()];
         let log = snapshot.try_log_data()?;
         for file in log.iter() {
@@ -57,6 +59,7 @@ impl FileList {
                 e_tag: None,
                 version: None,
             });
+            rows.push(file.num_records());
             let mut of_file = file.partition_values_map();
             for (column, values) in columns.iter().zip(&mut values) {
                 // An empty text stands for NULL, whatever the type (Delta protocol, partition values).
@@ -64,7 +67,6 @@ impl FileList {
                 values.push(value.filter(|text| !text.is_empty()));
             }
         }
-        let rows = log.row_counts();
         let fields: Vec<_> = columns
             .iter()
             .map(|name| Field::new(name, DataType::Utf8, true))
@@ -232,9 +234,7 @@ impl FileList {
     }
 
     fn row_count(&self, file: usize) -> Option<usize> {
-        let rows = self.rows.as_ref()?.as_primitive_opt::<UInt64Type>()?;
-        rows.is_valid(file)
-            .then(|| usize::try_from(rows.value(file)).ok())?
+        self.rows.get(file).copied().flatten()
     }
 
     /// Partition columns in the order of the scan's schema, with their text values.

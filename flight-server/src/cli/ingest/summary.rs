@@ -13,34 +13,48 @@ pub fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
         return say(serde_json::to_string_pretty(summary)?);
     }
     say(files_table(&summary.inputs).trim_end())?;
-    say(format!("\n{}", headline(&summary.inputs, summary.elapsed_s)))
+    say(format!(
+        "\n{}",
+        headline(&summary.inputs, summary.elapsed_s)
+    ))
 }
+
+type Count = fn(&InputSummary) -> u64;
+
+/// Counts of an input, with the names of their columns. Those that are 0 for all inputs are left
+/// out, the first two excepted.
+const COUNTS: [(&str, Count); 6] = [
+    ("records", |input| input.records),
+    ("chains", |input| input.chains),
+    ("proteins", |input| input.proteins),
+    ("repertoires", |input| input.repertoires),
+    ("rejects", |input| input.rejects),
+    ("contradictions", |input| input.contradictions),
+];
 
 /// A line for each file.
 pub fn files_table(inputs: &[InputSummary]) -> String {
-    let columns = [
-        ("file", false),
-        ("format", false),
-        ("status", false),
-        ("records", true),
-        ("chains", true),
-        ("proteins", true),
-        ("repertoires", true),
-        ("rejects", true),
-    ];
-    let mut grid = Grid::new(columns.map(|(name, numeric)| (name.to_string(), numeric)));
+    let (always, rest) = COUNTS.split_at(2);
+    let counts: Vec<_> = always
+        .iter()
+        .chain(
+            rest.iter()
+                .filter(|(_, of)| inputs.iter().any(|input| of(input) > 0)),
+        )
+        .collect();
+    let texts = ["file", "format", "status"].map(|name| (name.to_string(), false));
+    let numbers = counts.iter().map(|(name, _)| ((*name).to_string(), true));
+    let mut grid = Grid::new(texts.into_iter().chain(numbers));
     for input in inputs {
-        let count = |n: u64| HumanCount(n).to_string();
-        grid.push([
+        let texts = [
             name(input).to_string(),
             input.format.clone().unwrap_or_default(),
             status(input.status).to_string(),
-            count(input.records),
-            count(input.chains),
-            count(input.proteins),
-            count(input.repertoires),
-            count(input.rejects),
-        ]);
+        ];
+        let numbers = counts
+            .iter()
+            .map(|(_, of)| HumanCount(of(input)).to_string());
+        grid.push(texts.into_iter().chain(numbers));
     }
     grid.render(terminal_width())
 }
@@ -60,13 +74,18 @@ pub fn headline(inputs: &[InputSummary], elapsed_s: f64) -> String {
             per_second(records, elapsed_s)
         )
     };
-    for (count, what) in [
-        (of(Status::AlreadyIngested).count(), "ingested before"),
-        (of(Status::Failed).count(), "failed"),
-    ] {
-        if count > 0 {
-            text.push_str(&format!("; {} {what}", files(count)));
-        }
+    let before = of(Status::AlreadyIngested).count();
+    if before > 0 {
+        text.push_str(&format!("; {} ingested before", files(before)));
+    }
+    let failed = of(Status::Failed).count();
+    if failed > 0 {
+        text.push_str(&format!("; {} failed", files(failed)));
+    }
+    let rejects: u64 = of(Status::Ingested).map(|input| input.rejects).sum();
+    if rejects > 0 {
+        let rejects = HumanCount(rejects);
+        text.push_str(&format!("; {rejects} rejected, see system.rejects"));
     }
     text
 }
@@ -130,6 +149,7 @@ mod tests {
             proteins: 0,
             repertoires: 0,
             rejects,
+            contradictions: 0,
         }
     }
 
@@ -144,10 +164,19 @@ mod tests {
     fn the_exit_status_tells_done_from_partly_done_from_failed() {
         use Status::{AlreadyIngested, Failed, Ingested};
         let of = |inputs| exit(&summary(inputs));
-        assert_eq!(of(vec![input(Ingested, 0), input(AlreadyIngested, 9)]), Exit::Success);
+        assert_eq!(
+            of(vec![input(Ingested, 0), input(AlreadyIngested, 9)]),
+            Exit::Success
+        );
         assert_eq!(of(vec![input(Ingested, 1)]), Exit::Partial);
-        assert_eq!(of(vec![input(Ingested, 0), input(Failed, 0)]), Exit::Partial);
-        assert_eq!(of(vec![input(AlreadyIngested, 0), input(Failed, 0)]), Exit::Partial);
+        assert_eq!(
+            of(vec![input(Ingested, 0), input(Failed, 0)]),
+            Exit::Partial
+        );
+        assert_eq!(
+            of(vec![input(AlreadyIngested, 0), input(Failed, 0)]),
+            Exit::Partial
+        );
         assert_eq!(of(vec![input(Failed, 0), input(Failed, 0)]), Exit::Failure);
     }
 
@@ -166,12 +195,28 @@ mod tests {
             headline(&inputs[1..2], 0.1),
             "Nothing was added; 1 file ingested before"
         );
+        assert!(
+            headline(&[input(Status::Ingested, 7)], 2.0)
+                .ends_with("; 7 rejected, see system.rejects")
+        );
+    }
+
+    #[test]
+    fn the_table_has_a_column_of_rejects_only_where_there_are_any() {
+        assert!(!files_table(&[input(Status::Ingested, 0)]).contains("rejects"));
+        assert!(files_table(&[input(Status::Ingested, 7)]).contains("rejects"));
     }
 
     #[test]
     fn a_failure_names_its_file_once() {
         let failed = input(Status::Failed, 0);
-        assert_eq!(failure(&failed, "truncated gzip"), "file:///data/heavy.tsv: truncated gzip");
-        assert_eq!(failure(&failed, "/data/heavy.tsv: no"), "/data/heavy.tsv: no");
+        assert_eq!(
+            failure(&failed, "truncated gzip"),
+            "file:///data/heavy.tsv: truncated gzip"
+        );
+        assert_eq!(
+            failure(&failed, "/data/heavy.tsv: no"),
+            "/data/heavy.tsv: no"
+        );
     }
 }

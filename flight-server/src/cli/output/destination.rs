@@ -92,7 +92,10 @@ impl Destination {
         Ok(())
     }
 
-    fn attempt<T>(&mut self, action: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
+    fn attempt<T>(
+        &mut self,
+        action: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+    ) -> io::Result<T> {
         let done = match &mut self.place {
             Place::Stdout(writer) => action(writer),
             Place::File(writer, _) | Place::Device(writer) => action(writer),
@@ -135,7 +138,11 @@ mod tests {
         whole.write_all(b"new").unwrap();
         whole.commit().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no partial file stays");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no partial file stays"
+        );
     }
 
     #[test]

@@ -186,7 +186,10 @@ mod tests {
     fn a_wide_cell_is_cut_to_the_terminal_and_a_narrow_one_is_not() {
         let long = "Q".repeat(200);
         let text = grid(&[[&long, "12"]]).render(Some(40));
-        assert!(text.lines().all(|line| measure_text_width(line) <= 40), "{text}");
+        assert!(
+            text.lines().all(|line| measure_text_width(line) <= 40),
+            "{text}"
+        );
         assert!(text.contains('…') && text.contains("12"), "{text}");
     }
 
@@ -196,7 +199,10 @@ mod tests {
         let mut wide = Grid::new(columns);
         wide.push((0..50).map(|_| "some value".to_string()));
         let text = wide.render(Some(80));
-        assert!(text.starts_with("─ row 1 ─\ncolumn_0  │ some value\n"), "{text}");
+        assert!(
+            text.starts_with("─ row 1 ─\ncolumn_0  │ some value\n"),
+            "{text}"
+        );
     }
 
     #[test]

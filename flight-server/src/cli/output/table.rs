@@ -60,6 +60,9 @@ impl<W: Write + Send> Sink for TableSink<W> {
     fn write(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
         self.seen += batch.num_rows();
         let wanted = batch.num_rows().min(self.limit - self.grid.len());
+        if wanted == 0 {
+            return Ok(());
+        }
         let options = FormatOptions::default()
             .with_null("NULL")
             .with_display_error(true);
@@ -78,7 +81,7 @@ impl<W: Write + Send> Sink for TableSink<W> {
     fn finish(mut self: Box<Self>) -> anyhow::Result<()> {
         if self.is_plan {
             for row in self.grid.rows() {
-                writeln!(self.out, "{}", row.join("\n"))?;
+                writeln!(self.out, "{}", row.join("\n").trim_end())?;
             }
         } else {
             write!(self.out, "{}", self.grid.render(self.width))?;

@@ -1,0 +1,4 @@
+-- How often each V gene is used.
+SELECT v_gene, count(*) AS chains
+FROM chains
+GROUP BY v_gene

@@ -1,0 +1,68 @@
+"""Benchmarks of ingest and queries, in one command.
+
+    python3 tests/benches/run.py all
+
+Needs Python 3.11 and the network on its first run: it makes an environment with the peers (DuckDB, Polars, DataFusion),
+builds `paratope` with `cargo build --release`, generates the files, measures, and prints tables. See README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import environment
+import report
+
+PEERS = ("duckdb-delta", "duckdb-parquet", "duckdb-newest", "polars-memory", "polars-streaming", "datafusion", "datafusion-pushdown")
+FORMATS = ("fasta-aa", "fasta-nt", "airr", "oas")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("ingest", "queries", "all"))
+    parser.add_argument("--records", type=int, default=1_000_000, help="records of each file to ingest (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="chains to query (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="threads and cores of every engine (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=7, help="timed runs of each query (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the simulated records (default: %(default)s)")
+    parser.add_argument("--paratope", type=Path, metavar="PATH", help="the binary (default: build it)")
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), help="formats to ingest")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="peers to compare with")
+    parser.add_argument("--lake", type=Path, metavar="PATH", help="query this lake and make none")
+    parser.add_argument("--lake-key", choices=("hash", "version"), default="hash",
+                        help="make the lake anew whenever the binary changes, or only when its version does (default: %(default)s)")
+    parser.add_argument("--profiles", type=Path, metavar="FOLDER", help="EXPLAIN ANALYZE of each query that is slower than a peer")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Runs what is asked for."""
+    given = arguments()
+    interpreter = environment.python()
+    if Path(sys.prefix).resolve() != interpreter.parent.parent.resolve():
+        os.execv(interpreter, [str(interpreter), *sys.argv])
+    binary = environment.binary(given.paratope)
+    environment.pin(given.threads)
+    print(report.machine(given.threads))
+    figures: dict[str, object] = {}
+    if given.what in ("ingest", "all"):
+        import ingest_bench
+
+        figures["ingest"] = ingest_bench.main(binary, given.records, given.seed, given.threads, given.formats)
+    if given.what in ("queries", "all"):
+        import query_bench
+
+        figures["queries"] = query_bench.main(
+            binary, given.rows, given.seed, given.threads, given.runs, given.lake_key, given.lake, given.peers, given.profiles)
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

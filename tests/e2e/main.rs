@@ -1,0 +1,8 @@
+//! End-to-end tests: the real binary, real files, real stores. One binary, so one link.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step is a failed test
+#![allow(clippy::print_stderr)] // a test says when it was skipped
+
+mod identity;
+mod race;
+mod s3_server;
