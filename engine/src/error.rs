@@ -1,7 +1,9 @@
 //! Errors for callers: each variant is something a caller can act on, and each message names the
 //! thing (file, line, column, table, URL without secrets) and what to do about it.
 
+use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 use deltalake::DeltaTableError;
 
 /// What went wrong, by what the caller can do about it.
@@ -138,6 +140,18 @@ impl From<DataFusionError> for Error {
             },
             DataFusionError::ResourcesExhausted(m) => Self::Exhausted(m),
             DataFusionError::NotImplemented(m) => Self::Unsupported(m),
+            DataFusionError::SQL(syntax, _) => {
+                Self::Invalid(format!("syntax: {}", parser_message(&syntax)))
+            }
+            DataFusionError::Plan(m) => Self::Invalid(m),
+            DataFusionError::Execution(m) => Self::Invalid(m),
+            DataFusionError::SchemaError(unknown, _)
+                if matches!(*unknown, SchemaError::FieldNotFound { .. }) =>
+            {
+                // The list of all columns that follows would hide the suggestion.
+                let message = unknown.to_string();
+                Self::Invalid(message.lines().next().unwrap_or_default().to_string())
+            }
             DataFusionError::Internal(m) => Self::Internal(m),
             other => Self::Invalid(shorten(&other.strip_backtrace())),
         }
@@ -156,6 +170,16 @@ impl From<Error> for DataFusionError {
 impl From<arrow::error::ArrowError> for Error {
     fn from(error: arrow::error::ArrowError) -> Self {
         DataFusionError::from(error).into()
+    }
+}
+
+/// The parser's message without the name of its type.
+fn parser_message(error: &ParserError) -> String {
+    match error {
+        ParserError::TokenizerError(m) | ParserError::ParserError(m) => m.clone(),
+        ParserError::RecursionLimitExceeded => {
+            "the statement is nested too deeply; split it".to_string()
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub fn detect(head: &[u8], file_name: &str) -> Result<&'static dyn Format> {
         .map(|(_, format)| format)
         .ok_or_else(|| {
             Error::Invalid(format!(
-                "the format of {file_name} is not known: name one of {} with --format",
+                "the format of {file_name} is not known: say which it is (--input-format), one of {}",
                 names()
             ))
         })

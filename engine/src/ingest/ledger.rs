@@ -65,6 +65,9 @@ impl Known {
 pub struct Ledger {
     done: HashSet<String>,
     chains: Option<Known>,
+    /// Inputs that `chains` has and `system.files` lacks: their process was interrupted between the
+    /// two, or is about to enter them.
+    unentered: HashMap<String, Recorded>,
 }
 
 impl Ledger {
@@ -73,33 +76,66 @@ impl Ledger {
     pub async fn load(lake: &Lake) -> Result<Self> {
         let chains = Known::of(lake.table(CHAINS)?.as_ref()).await?;
         let entered = transactions::all(lake.table(FILES)?.as_ref()).await?;
+        let mut ledger = Self {
+            done: HashSet::with_capacity(chains.ids.len()),
+            unentered: HashMap::new(),
+            chains: None,
+        };
+        for (app_id, recorded) in &chains.ids {
+            if let Some(id) = app_id.strip_prefix("in:") {
+                ledger.done.insert(id.to_string());
+                if !entered.contains_key(app_id) {
+                    ledger.unentered.insert(id.to_string(), *recorded);
+                }
+            }
+        }
+        ledger.chains = Some(chains);
+        ledger.repair_settled(lake).await?;
+        Ok(ledger)
+    }
+
+    /// Enters interrupted inputs that nobody can be about to enter any more, with the little that
+    /// their transaction tells.
+    async fn repair_settled(&mut self, lake: &Lake) -> Result<()> {
         let now = chrono::Utc::now().timestamp_millis();
-        let missing: Vec<Row> = chains
-            .ids
-            .iter()
-            .filter(|(app_id, recorded)| {
-                let at = recorded.last_updated;
-                !entered.contains_key(*app_id) && at.is_none_or(|at| now - at > REPAIR_AFTER_MS)
+        let settled = |recorded: &Recorded| {
+            recorded
+                .last_updated
+                .is_none_or(|at| now - at > REPAIR_AFTER_MS)
+        };
+        let rows: Vec<Row> = self
+            .unentered
+            .extract_if(|_, recorded| settled(recorded))
+            .map(|(input_id, recorded)| Row {
+                input_id,
+                records: Some(recorded.version),
+                ..Row::default()
             })
-            .filter_map(|(app_id, recorded)| {
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(inputs = rows.len(), "completing the ledger system.files");
+        enter(lake, rows).await
+    }
+
+    /// Enters those of `inputs` whose process was interrupted: ingested again, they are known by
+    /// all but the numbers of their rows.
+    pub async fn repair(&mut self, lake: &Lake, inputs: &[&Identified]) -> Result<()> {
+        let rows: Vec<Row> = inputs
+            .iter()
+            .filter_map(|input| {
+                let recorded = self.unentered.remove(&input.id)?;
                 Some(Row {
-                    input_id: app_id.strip_prefix("in:")?.to_string(),
                     records: Some(recorded.version),
-                    ..Row::default()
+                    ..Row::of(input)
                 })
             })
             .collect();
-        if !missing.is_empty() {
-            tracing::info!(inputs = missing.len(), "completing the ledger system.files");
-            enter(lake, missing).await?;
+        if rows.is_empty() {
+            return Ok(());
         }
-        let ids = chains.ids.keys();
-        Ok(Self {
-            done: ids
-                .filter_map(|id| id.strip_prefix("in:").map(str::to_string))
-                .collect(),
-            chains: Some(chains),
-        })
+        enter(lake, rows).await
     }
 
     /// Looks up inputs whose transactions have expired. Files of the ledger that cannot hold one of
@@ -143,15 +179,11 @@ impl Ledger {
             .iter()
             .zip(summaries)
             .map(|(input, summary)| Row {
-                input_id: input.id.clone(),
-                source_file: Some(summary.source_file.clone()),
-                format: summary.format.clone(),
-                bytes: Some(count(input.input.size)),
                 records: Some(count(summary.records)),
                 chains: Some(count(summary.chains)),
                 proteins: Some(count(summary.proteins)),
                 rejects: Some(count(summary.rejects)),
-                options: Some(input.options.clone()),
+                ..Row::of(input)
             })
             .collect();
         self.done
@@ -175,6 +207,20 @@ struct Row {
     proteins: Option<i64>,
     rejects: Option<i64>,
     options: Option<String>,
+}
+
+impl Row {
+    /// What is known of an input before it is read.
+    fn of(input: &Identified) -> Self {
+        Self {
+            input_id: input.id.clone(),
+            source_file: Some(input.input.url.clone()),
+            format: Some(input.format.name().to_string()),
+            bytes: Some(count(input.input.size)),
+            options: Some(input.options.clone()),
+            ..Self::default()
+        }
+    }
 }
 
 /// Those of `input_ids` that are in `system.files`.

@@ -117,6 +117,11 @@ async fn ingest_group(
     }
     let ids: Vec<&str> = identified.iter().map(|input| input.id.as_str()).collect();
     ledger.look_up(lake, &ids).await?;
+    let known: Vec<&identity::Identified> = identified
+        .iter()
+        .filter(|input| ledger.contains(&input.id))
+        .collect();
+    ledger.repair(lake, &known).await?;
     let mut fresh: Vec<identity::Identified> = Vec::new();
     for input in identified {
         let repeated = fresh.iter().any(|other| other.id == input.id);

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::all;
 
+#[allow(clippy::disallowed_methods)] // a bare session, without a lake
 fn session() -> SessionContext {
     let state = SessionStateBuilder::new()
         .with_default_features()

@@ -176,14 +176,8 @@ async fn examine(
     let mut done = Vec::new();
     for action in &actions {
         match action {
-            Action::Txn(theirs) => {
-                if commit
-                    .transactions
-                    .iter()
-                    .any(|txn| txn.app_id == theirs.app_id)
-                {
-                    done.push(theirs.app_id.clone());
-                }
+            Action::Txn(theirs) if carries(commit, &theirs.app_id) => {
+                done.push(theirs.app_id.clone());
             }
             Action::Metadata(_) | Action::Protocol(_) => {
                 return Err(Error::Conflict(format!(
@@ -204,6 +198,11 @@ async fn examine(
         )));
     }
     Ok(None)
+}
+
+/// Whether the commit carries this transaction id.
+fn carries(commit: &Commit, app_id: &str) -> bool {
+    commit.transactions.iter().any(|txn| txn.app_id == app_id)
 }
 
 /// A file that both sides remove, whatever `dataChange` says: both rewrites would keep its rows.

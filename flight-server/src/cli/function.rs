@@ -101,12 +101,15 @@ fn show(functions: &[FunctionDoc], name: &str) -> anyhow::Result<()> {
 
 fn explain(function: &FunctionDoc) -> String {
     let mut text = format!(
-        "{} ({} function)\n\n  {}\n\n{}\n",
+        "{} ({} function)\n\n  {}\n",
         function.name,
         function.kind,
-        one_line(&function.syntax),
-        function.description.trim()
+        one_line(&function.syntax)
     );
+    let description = function.description.trim();
+    if !description.is_empty() {
+        text.push_str(&format!("\n{description}\n"));
+    }
     if !function.arguments.is_empty() {
         text.push_str("\nArguments\n");
         for (argument, meaning) in &function.arguments {

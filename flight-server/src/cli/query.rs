@@ -1,8 +1,9 @@
 //! `paratope query`: SQL from a flag, a file or stdin; rows to stdout or a file.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -45,6 +46,9 @@ pub struct Query {
     /// Rows that a table shows before it cuts; 0: all
     #[arg(long, value_name = "N", default_value_t = DEFAULT_ROWS)]
     rows: usize,
+    /// Print the time of each statement, its rows included, to stderr
+    #[arg(long)]
+    timing: bool,
 }
 
 impl Query {
@@ -72,11 +76,16 @@ impl Query {
         };
         let mut output = Output::new(format, self.rows, destination);
         for statement in statements {
+            let started = Instant::now();
             let answer = session
                 .execute(statement)
                 .await
                 .map_err(|error| hint(error, lake.is_some(), &config))?;
             output.answer(answer).await?;
+            if self.timing {
+                let elapsed = started.elapsed().as_secs_f64() * 1e3;
+                writeln!(io::stderr(), "time: {elapsed:.3} ms")?;
+            }
         }
         output.commit()?;
         Ok(Exit::Success)

@@ -11,13 +11,13 @@ use super::*;
 use crate::formats::{ReadOptions, by_name, decompress};
 
 /// Trastuzumab.
-const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
-const VL: &str = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK";
+pub(super) const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
+pub(super) const VL: &str = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK";
 const LINKER: &str = "GGGGSGGGGSGGGGS";
 /// The beginning of ubiquitin: no V domain.
 const OTHER: &str = "MQIFVKTLTGKTITLEVEPSDTIENVKAKIQDKEGIPPDQQRLIFAGKQLEDGRTLSDYNIQKESTLHLVLRLRGG";
 
-fn context() -> Context {
+pub(super) fn context() -> Context {
     Context {
         source_file: "file:///x".into(),
         ingested_at: 1_700_000_000_000_000,
@@ -25,7 +25,7 @@ fn context() -> Context {
     }
 }
 
-fn annotated(format: &str, text: &str, context: &Context) -> Annotated {
+pub(super) fn annotated(format: &str, text: &str, context: &Context) -> Annotated {
     let input = decompress(Box::new(Cursor::new(text.as_bytes().to_vec()))).unwrap();
     let options = ReadOptions::default();
     let mut records = by_name(format).unwrap().open(input, "x", &options).unwrap();
@@ -50,7 +50,7 @@ fn fasta(text: &str) -> Annotated {
     annotated("fasta", text, &context())
 }
 
-fn cell(rows: &RecordBatch, name: &str, row: usize) -> Option<String> {
+pub(super) fn cell(rows: &RecordBatch, name: &str, row: usize) -> Option<String> {
     let column = rows.column_by_name(name).unwrap().as_string::<i32>();
     (!column.is_null(row)).then(|| column.value(row).to_string())
 }
@@ -235,7 +235,7 @@ fn a_chain_lands_where_its_sequence_says_and_the_contradiction_is_told() {
     assert_eq!(cell(rows, "j_gene", 1).as_deref(), Some("IGHJ4"));
 }
 
-const AIRR: &str = "sequence_id\tsequence\tsequence_aa\tproductive\trev_comp\tlocus\tv_call\tc_call\tjunction_aa\tcell_id\tis_cell\tspecies\n";
+pub(super) const AIRR: &str = "sequence_id\tsequence\tsequence_aa\tproductive\trev_comp\tlocus\tv_call\tc_call\tjunction_aa\tcell_id\tis_cell\tspecies\n";
 
 #[test]
 fn a_rearrangement_without_a_v_domain_is_a_row_whose_chain_the_calls_tell() {
@@ -305,74 +305,6 @@ fn what_the_source_says_is_kept_and_what_it_leaves_out_is_filled() {
         "as given, before any translation"
     );
     assert_eq!(cell(&rows, "chain", 1).as_deref(), Some("light"));
-}
-
-#[test]
-fn cells_pair_within_a_library_and_a_study_only() {
-    let text = format!(
-        "{AIRR}a\tACGT\t\tT\t\tIGH\t\t\t\tC1\tT\t\nb\tACGT\t\tT\t\tIGK\t\t\t\tC1\tT\t\nc\tACGT\t\tT\t\tIGH\t\t\t\tC2\tF\t\nd\tACGT\t\tT\t\tIGH\t\t\t\t\t\t\n"
-    );
-    let pairs = |context: &Context| -> Vec<Option<String>> {
-        let rows = annotated("airr", &text, context).chains;
-        (0..4).map(|row| cell(&rows, "pair_id", row)).collect()
-    };
-    let plain = pairs(&context());
-    assert!(plain[0].is_some());
-    assert_eq!(plain[0], plain[1]);
-    assert_eq!((&plain[2], &plain[3]), (&None, &None), "no cell, no pair");
-    assert_eq!(plain, pairs(&context()));
-    let other_file = Context {
-        source_file: "file:///y".into(),
-        ..context()
-    };
-    let study = Context {
-        study_id: Some("S".into()),
-        ..context()
-    };
-    let library = Context {
-        repertoire_id: Some("R".into()),
-        ..context()
-    };
-    let same_library = Context {
-        repertoire_id: Some("R".into()),
-        ..other_file.clone()
-    };
-    assert_ne!(plain[0], pairs(&other_file)[0]);
-    assert_ne!(plain[0], pairs(&study)[0]);
-    assert_eq!(
-        pairs(&library),
-        pairs(&same_library),
-        "one library in two files"
-    );
-}
-
-#[test]
-fn the_two_chains_of_an_oas_row_are_a_pair_in_their_own_partitions() {
-    let header = "sequence_heavy,locus_heavy,v_call_heavy,sequence_alignment_aa_heavy,sequence_light,locus_light,v_call_light,sequence_alignment_aa_light";
-    let row = format!("ACGT,H,IGHV3-66*01,{VH},TTTT,K,IGKV1-39*01,{VL}");
-    let text = format!(
-        "{{\"Run\": \"R\", \"Species\": \"HIS-Mouse\", \"Author\": \"A\"}}\n{header}\n{row}\n{row}\n"
-    );
-    let rows = annotated("oas", &text, &context()).chains;
-    assert_eq!(rows.num_rows(), 4);
-    for (row, chain, locus) in [(0, "heavy", "IGH"), (1, "light", "IGK")] {
-        assert_eq!(cell(&rows, "chain", row).as_deref(), Some(chain));
-        assert_eq!(cell(&rows, "locus", row).as_deref(), Some(locus));
-        assert_eq!(cell(&rows, "species", row).as_deref(), Some("human"));
-        assert_eq!(cell(&rows, "study_id", row).as_deref(), Some("A"));
-    }
-    assert_eq!(cell(&rows, "pair_id", 0), cell(&rows, "pair_id", 1));
-    assert_ne!(cell(&rows, "pair_id", 0), cell(&rows, "pair_id", 2));
-    let study = Context {
-        study_id: Some("S".into()),
-        ..context()
-    };
-    let rows = annotated("oas", &text, &study).chains;
-    assert_eq!(
-        cell(&rows, "study_id", 0).as_deref(),
-        Some("S"),
-        "the user's word before the source's"
-    );
 }
 
 #[test]
