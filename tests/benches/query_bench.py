@@ -64,7 +64,7 @@ def paratope_rows(binary: Path, lake_folder: Path, threads: int, sql: str) -> li
     """The rows of a query."""
     import pyarrow as pa
 
-    answer = _paratope(binary, lake_folder, threads, "--format", "arrow", "-c", sql, stdout=subprocess.PIPE).stdout
+    answer = _paratope(binary, lake_folder, threads, "--format", "arrow", f"--command={sql}", stdout=subprocess.PIPE).stdout
     return canonical(arrow_rows(pa.ipc.open_stream(answer).read_all()))
 
 
@@ -170,7 +170,7 @@ def _profile(binary: Path, folder: Path, threads: int, lost: list[str], profiles
     profiles.mkdir(parents=True, exist_ok=True)
     for query, sql in queries().items():
         if query in lost:
-            arguments = ("--format", "table", "--rows", "0", "-c", f"EXPLAIN ANALYZE {sql}")
+            arguments = ("--format", "table", "--rows", "0", f"--command=EXPLAIN ANALYZE {sql}")
             told = _paratope(binary, folder, threads, *arguments, stdout=subprocess.PIPE).stdout
             (profiles / f"{query}.txt").write_bytes(told)
 

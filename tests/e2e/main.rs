@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step is a failed test
 #![allow(clippy::print_stderr)] // a test says when it was skipped
 
+mod bad;
+mod guards;
 mod identity;
+mod kill;
+mod lost;
 mod race;
 mod s3_server;

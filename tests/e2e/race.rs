@@ -39,8 +39,25 @@ fn work(folder: &Path, writers: usize, ingests: usize) -> Work {
     Work { files, expected }
 }
 
+/// One process a writer, all at once; each commits its files one by one.
+fn one_process_each(paratope: &Paratope, work: &Work) {
+    let paratope = paratope.clone().with("PARATOPE__INGEST__COMMIT_BYTES", "1");
+    let running: Vec<_> = work
+        .files
+        .iter()
+        .map(|files| {
+            paratope.spawn(
+                std::iter::once(Path::new("ingest")).chain(files.iter().map(PathBuf::as_path)),
+            )
+        })
+        .collect();
+    for writer in running {
+        writer.wait().expect_code(0);
+    }
+}
+
 /// Each writer runs one command after the other; all writers run at once.
-fn write_all(paratope: &Paratope, work: &Work) {
+fn one_process_a_file(paratope: &Paratope, work: &Work) {
     std::thread::scope(|scope| {
         for files in &work.files {
             scope.spawn(move || {
@@ -50,6 +67,14 @@ fn write_all(paratope: &Paratope, work: &Work) {
             });
         }
     });
+}
+
+/// How many conditional PUTs of log entries lost: a race without any is not a race.
+fn lost_puts(server: &S3Server) -> usize {
+    let seen = server.faults().seen();
+    seen.iter()
+        .filter(|request| request.path.contains("/_delta_log/") && request.status == Some(412))
+        .count()
 }
 
 fn assert_every_row_once(paratope: &Paratope, work: &Work) {
@@ -68,30 +93,42 @@ fn assert_every_row_once(paratope: &Paratope, work: &Work) {
 }
 
 #[test]
-fn eight_writers_with_25_ingests_each_lose_and_double_nothing_on_s3() {
+fn eight_writer_processes_with_25_ingests_each_lose_and_double_nothing_on_s3() {
     let server = S3Server::start();
     let folder = tempfile::tempdir().unwrap();
     let work = work(folder.path(), 8, 25);
     // The lake is created by whoever comes first, too.
     let paratope = Paratope::on_s3(&server, "race").with("PARATOPE__INGEST__THREADS", "1");
-    write_all(&paratope, &work);
+    one_process_each(&paratope, &work);
     assert_every_row_once(&paratope, &work);
-    let refused = server
+    assert!(lost_puts(&server) > 0, "the writers never met");
+    let versions = server
         .faults()
-        .seen()
-        .iter()
-        .filter(|request| request.status == Some(412))
-        .count();
-    assert!(refused > 0, "the writers never met: the race is not a race");
+        .count("PUT", r"/main/chains/_delta_log/\d{20}\.json$")
+        - 1;
+    assert!(
+        versions >= 8 * 25,
+        "each ingest is a commit, but there were {versions} attempts"
+    );
 }
 
 #[test]
-fn four_writers_on_a_local_disk_lose_and_double_nothing() {
+fn commands_that_race_for_a_new_lake_on_s3_lose_and_double_nothing() {
+    let server = S3Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let lake = folder.path().join("lake");
-    let work = work(folder.path(), 4, 6);
-    let paratope = Paratope::on(&lake).with("PARATOPE__INGEST__THREADS", "1");
-    write_all(&paratope, &work);
+    let work = work(folder.path(), 6, 3);
+    let paratope = Paratope::on_s3(&server, "new").with("PARATOPE__INGEST__THREADS", "1");
+    one_process_a_file(&paratope, &work);
+    assert_every_row_once(&paratope, &work);
+    assert!(lost_puts(&server) > 0, "the writers never met");
+}
+
+#[test]
+fn four_writer_processes_on_a_local_disk_lose_and_double_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let work = work(folder.path(), 4, 8);
+    let paratope = Paratope::on(folder.path().join("lake")).with("PARATOPE__INGEST__THREADS", "1");
+    one_process_each(&paratope, &work);
     assert_every_row_once(&paratope, &work);
 }
 

@@ -297,7 +297,11 @@ fn replaced(answer: Answer) -> Result<Response<Body>, Failed> {
             let body = format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>injected by the test</Message></Error>"
             );
-            Ok(Response::builder().status(status).body(Body::from(body))?)
+            // A success without a tag would not be taken for one.
+            let answer = Response::builder()
+                .status(status)
+                .header("etag", "\"injected\"");
+            Ok(answer.body(Body::from(body))?)
         }
     }
 }

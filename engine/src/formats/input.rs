@@ -155,7 +155,7 @@ impl<R: Read> Read for Decoded<R> {
             }
             let name = self.name;
             let message = if error.kind() == io::ErrorKind::UnexpectedEof {
-                format!("the {name} stream ends early: the file is cut off, fetch it again")
+                format!("the {name} stream ends early: the file is cut off; fetch it again and ingest it with --replace")
             } else {
                 format!("the {name} stream is damaged ({error}): fetch the file again")
             };

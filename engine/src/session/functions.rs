@@ -4,6 +4,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::Documentation;
 use serde::Serialize;
 
+use crate::table_functions;
+
 /// What a user needs to call a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FunctionDoc {
@@ -39,6 +41,27 @@ impl FunctionDoc {
     }
 }
 
+fn table_function(name: &str) -> FunctionDoc {
+    let undocumented = FunctionDoc::new(name, "table", None);
+    match table_functions::DOCUMENTATION
+        .iter()
+        .find(|doc| doc.name == name)
+    {
+        None => undocumented,
+        Some(doc) => FunctionDoc {
+            syntax: doc.syntax.into(),
+            description: doc.description.into(),
+            arguments: doc
+                .arguments
+                .iter()
+                .map(|(argument, meaning)| ((*argument).into(), (*meaning).into()))
+                .collect(),
+            example: Some(format!("```sql\n{}\n```", doc.example)),
+            ..undocumented
+        },
+    }
+}
+
 /// Every function of a session, sorted by name.
 pub fn document(state: &SessionState) -> Vec<FunctionDoc> {
     let scalar = state
@@ -56,8 +79,20 @@ pub fn document(state: &SessionState) -> Vec<FunctionDoc> {
     let table = state
         .table_functions()
         .keys()
-        .map(|name| FunctionDoc::new(name, "table", None));
+        .map(|name| table_function(name));
     let mut all: Vec<_> = scalar.chain(aggregate).chain(window).chain(table).collect();
     all.sort_by(|a, b| (&a.name, a.kind).cmp(&(&b.name, b.kind)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_function_of_ours_is_documented() {
+        for (name, _) in table_functions::all() {
+            assert!(table_function(name).example.is_some(), "{name}");
+        }
+    }
 }

@@ -9,6 +9,7 @@
 //! A path is a file, a folder, a glob or a URL. The columns are those of the format and `source_file`; what a table has
 //! beside them is in `attributes`. Records that cannot be read are counted and logged, and the rest goes on.
 
+mod documentation;
 mod exec;
 mod listing;
 mod read;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableFunctionImpl;
 
+pub use documentation::{DOCUMENTATION, Documentation};
 pub use exec::{ReadExec, SourceFile};
 use read::ReadFunction;
 

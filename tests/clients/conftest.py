@@ -1,0 +1,57 @@
+"""A lake made by the real binary from the data that Paratope ships."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Paratope:
+    """The binary and the lake it works on."""
+
+    binary: str
+    lake: Path
+
+    def run(self, *arguments: str) -> bytes:
+        """Runs a command; what it says on stderr is the failure's message."""
+        command = [self.binary, *arguments, "--lake", str(self.lake)]
+        done = subprocess.run(
+            command, capture_output=True, cwd=self.lake.parent, timeout=SECONDS, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def query(self, sql: str) -> pa.Table:
+        """All rows of one statement (or of the last of several)."""
+        out = self.run("query", "--format", "arrow", "-c", sql)
+        return pa.ipc.open_stream(out).read_all()
+
+    def read_delta(self, folder: Path) -> pa.Table:
+        """All rows of a Delta table that somebody else wrote."""
+        sql = f"CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION '{folder}'; SELECT * FROM t"
+        return self.query(sql)
+
+
+@pytest.fixture(scope="session")
+def paratope(tmp_path_factory: pytest.TempPathFactory) -> Paratope:
+    """A lake with everything in it: several commits, partitions, rejects."""
+    folder = tmp_path_factory.mktemp("lake")
+    made = Paratope(os.environ["PARATOPE_BIN"], folder / "lake")
+    data = ROOT / "flight-server" / "data"
+    abstar, scirpy = data / "abstar", data / "scirpy"
+    made.run("ingest", str(abstar / "hiv_bnabs_heavy.fasta.gz"), "--species", "human")
+    made.run("ingest", str(abstar / "hiv_bnabs_light.fasta.gz"), "--species", "mouse")
+    made.run("ingest", str(scirpy / "human_paired_cells.tsv.gz"), "--study", "cells")
+    mixed = folder / "mixed.fasta"
+    mixed.write_text(">lysozyme\nKVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWW\n")
+    made.run("ingest", str(mixed))
+    return made
