@@ -12,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 300
+# Exit status of an ingest with rejects.
+PARTLY_DONE = 3
+LYSOZYME = "KVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWW"
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,13 @@ class Paratope:
     binary: str
     lake: Path
 
-    def run(self, *arguments: str) -> bytes:
+    def run(self, *arguments: str, status: int = 0) -> bytes:
         """Runs a command; what it says on stderr is the failure's message."""
         command = [self.binary, *arguments, "--lake", str(self.lake)]
         done = subprocess.run(
             command, capture_output=True, cwd=self.lake.parent, timeout=SECONDS, check=False
         )
-        assert done.returncode == 0, done.stderr.decode()
+        assert done.returncode == status, done.stderr.decode()
         return done.stdout
 
     def query(self, sql: str) -> pa.Table:
@@ -43,15 +46,20 @@ class Paratope:
 
 @pytest.fixture(scope="session")
 def paratope(tmp_path_factory: pytest.TempPathFactory) -> Paratope:
-    """A lake with everything in it: several commits, partitions, rejects."""
+    """A lake with everything in it: partitions, a checkpoint, a replaced file, rejects, a protein."""
     folder = tmp_path_factory.mktemp("lake")
     made = Paratope(os.environ["PARATOPE_BIN"], folder / "lake")
     data = ROOT / "flight-server" / "data"
-    abstar, scirpy = data / "abstar", data / "scirpy"
-    made.run("ingest", str(abstar / "hiv_bnabs_heavy.fasta.gz"), "--species", "human")
-    made.run("ingest", str(abstar / "hiv_bnabs_light.fasta.gz"), "--species", "mouse")
-    made.run("ingest", str(scirpy / "human_paired_cells.tsv.gz"), "--study", "cells")
+    heavy = data / "abstar" / "hiv_bnabs_heavy.fasta.gz"
+    for study in range(10):
+        made.run("ingest", str(heavy), "--species", "human", "--study", f"study {study}")
+    made.run("ingest", str(data / "abstar" / "hiv_bnabs_light.fasta.gz"), "--species", "mouse")
+    made.run("ingest", str(data / "scirpy" / "human_paired_cells.tsv.gz"), "--study", "cells")
     mixed = folder / "mixed.fasta"
-    mixed.write_text(">lysozyme\nKVFGRCELAAAMKRHGLDNYRGYSLGNWVCAAKFESNFNTQATNRNTDGSTDYGILQINSRWW\n")
+    mixed.write_text(">first\nEVQLVESGG\n")
     made.run("ingest", str(mixed))
+    mixed.write_text(f">lysozyme\n{LYSOZYME}\n>broken\nEVQ1VES\n")
+    made.run("ingest", str(mixed), "--replace", status=PARTLY_DONE)
+    log = made.lake / "main" / "chains" / "_delta_log"
+    assert list(log.glob("*.checkpoint*")), "there is no checkpoint to read"
     return made

@@ -13,7 +13,7 @@ from conftest import Paratope
 from deltalake import DeltaTable
 from rows import assert_same_rows
 
-TABLES = ["main.chains", "main.proteins", "system.files", "system.catalog"]
+TABLES = ["main.chains", "main.proteins", "system.rejects", "system.files", "system.catalog"]
 
 
 def _duckdb(folder: Path) -> pa.Table:

@@ -13,6 +13,8 @@ from conftest import Paratope
 from deltalake import DeltaTable, write_deltalake
 from rows import assert_same_rows
 
+import vectors
+
 ODD = ["plain", "with space", "50%", "a%20b", "x/y", "a=b", "ü", "日本", "q'uote", "#", "?", ":", None]
 
 
@@ -129,3 +131,11 @@ def test_column_mapping_is_resolved(paratope: Paratope, tmp_path: Path) -> None:
     assert "odd name" not in pq.read_schema(file).names, "the mapping is what is tested"
     # deltalake's own reader into Arrow does not resolve the mapping: the rows written are the truth.
     assert_same_rows(paratope.read_delta(tmp_path), table)
+
+
+def test_deletion_vectors_are_respected(paratope: Paratope, tmp_path: Path) -> None:
+    vectors.write(tmp_path, 10, {0, 3, 9})
+    assert sorted(paratope.read_delta(tmp_path)["id"].to_pylist()) == [1, 2, 4, 5, 6, 7, 8]
+    sql = f"""CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION '{tmp_path}';
+              SELECT count(*) AS n, max(id) AS largest FROM t"""
+    assert paratope.query(sql).to_pylist() == [{"n": 7, "largest": 8}]

@@ -29,22 +29,12 @@ fn inputs(folder: &Path) -> Vec<PathBuf> {
     let set = chains(2, "airr", 40);
     let mut some_airr = airr(&set);
     some_airr.push_str("too\tfew\tcells\n");
-    some_airr.push_str(
-        &airr_row(&set[0])
-            .replace("airr-00000", "broken")
-            .replace("\tF\tT\t", "\tF\tmaybe\t"),
-    );
+    some_airr.push_str(&airr_row(&set[0]).replace("airr-00000", "broken").replace("\tF\tT\t", "\tF\tmaybe\t"));
     vec![
         write("a.fasta", some_fasta.as_bytes()),
         write("b.tsv", some_airr.as_bytes()),
-        write(
-            "c.csv.gz",
-            &gzip(oas(&chains(3, "oas", 40), "RUN-1").as_bytes()),
-        ),
-        write(
-            "d.json",
-            repertoires(&["rep-1".into(), "rep-2".into()]).as_bytes(),
-        ),
+        write("c.csv.gz", &gzip(oas(&chains(3, "oas", 40), "RUN-1").as_bytes())),
+        write("d.json", repertoires(&["rep-1".into(), "rep-2".into()]).as_bytes()),
         write("e.fasta", fasta(&chains(4, "more", 20)).as_bytes()),
     ]
 }
@@ -87,17 +77,8 @@ fn survives_kills(folder: &Path, lake: impl Fn(&str) -> Paratope) {
     finish(&undisturbed, &files);
     let whole = started.elapsed();
     let expected = contents(&undisturbed);
-    assert_eq!(
-        expected["main.repertoires"].len(),
-        3,
-        "two of AIRR, one of OAS"
-    );
-    assert_eq!(
-        expected["system.rejects"].len(),
-        3,
-        "{:#?}",
-        expected["system.rejects"]
-    );
+    assert_eq!(expected["main.repertoires"].len(), 3, "two of AIRR, one of OAS");
+    assert_eq!(expected["system.rejects"].len(), 3, "{:#?}", expected["system.rejects"]);
     assert_eq!(expected["system.files"].len(), files.len());
     assert!(expected["main.chains"].len() >= 140 && !expected["main.proteins"].is_empty());
 
@@ -106,16 +87,12 @@ fn survives_kills(folder: &Path, lake: impl Fn(&str) -> Paratope) {
     for moment in 0..MOMENTS {
         let paratope = lake(&format!("moment-{moment}"))
             // One commit for each file: more moments that differ.
-            .with(
-                "PARATOPE__INGEST__COMMIT_BYTES",
-                if moment % 2 == 0 { "1" } else { "1000000" },
-            );
+            .with("PARATOPE__INGEST__COMMIT_BYTES", if moment % 2 == 0 { "1" } else { "1000000" });
         paratope.init();
         let (stop, reads) = (AtomicBool::new(false), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| keep_reading(&paratope, &stop, &reads));
-            let arguments =
-                || std::iter::once(Path::new("ingest")).chain(files.iter().map(PathBuf::as_path));
+            let arguments = || std::iter::once(Path::new("ingest")).chain(files.iter().map(PathBuf::as_path));
             let mut running = paratope.spawn(arguments());
             std::thread::sleep(Duration::from_micros(
                 rng.random_range(0..(whole.as_micros() as u64).max(1)),
@@ -124,21 +101,12 @@ fn survives_kills(folder: &Path, lake: impl Fn(&str) -> Paratope) {
             running.kill();
             running.wait();
             // Whatever happens below, the reader is told to stop.
-            let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                finish(&paratope, &files)
-            }));
+            let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| finish(&paratope, &files)));
             stop.store(true, Ordering::Relaxed);
             again.unwrap();
         });
-        assert!(
-            reads.load(Ordering::Relaxed) > 0,
-            "the reader never got through"
-        );
-        assert_same(
-            &contents(&paratope),
-            &expected,
-            &format!("killed at moment {moment}"),
-        );
+        assert!(reads.load(Ordering::Relaxed) > 0, "the reader never got through");
+        assert_same(&contents(&paratope), &expected, &format!("killed at moment {moment}"));
     }
     assert!(
         killed_at_work >= MOMENTS / 2,

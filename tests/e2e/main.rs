@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step is a failed test
 #![allow(clippy::print_stderr)] // a test says when it was skipped
 
+mod azure;
 mod bad;
 mod guards;
 mod identity;
 mod kill;
 mod lost;
+mod plans;
 mod race;
 mod s3_server;

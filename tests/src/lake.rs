@@ -55,16 +55,8 @@ pub fn assert_same(
     for (table, expected) in expected {
         let actual = &actual[table];
         if actual != expected {
-            let lost: Vec<_> = expected
-                .iter()
-                .filter(|row| !actual.contains(row))
-                .take(3)
-                .collect();
-            let extra: Vec<_> = actual
-                .iter()
-                .filter(|row| !expected.contains(row))
-                .take(3)
-                .collect();
+            let lost: Vec<_> = expected.iter().filter(|row| !actual.contains(row)).take(3).collect();
+            let extra: Vec<_> = actual.iter().filter(|row| !expected.contains(row)).take(3).collect();
             panic!(
                 "{when}: {table} has {} rows and should have {}\nlost: {lost:#?}\nextra (or double): {extra:#?}",
                 actual.len(),

@@ -122,7 +122,7 @@ mod tests {
             "airr",
             "oas",
             "airr-repertoire",
-            "--format",
+            "--input-format",
         ] {
             assert!(message.contains(word), "{message}");
         }
