@@ -28,7 +28,10 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("thre
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = files(root);
-    let addresses = files.iter().map(|file| address(root, file)).collect::<BTreeSet<_>>();
+    let addresses = files
+        .iter()
+        .map(|file| address(root, file))
+        .collect::<BTreeSet<_>>();
     let mut trials: Vec<Trial> = files
         .iter()
         .cloned()
@@ -51,15 +54,26 @@ fn files(root: &Path) -> Vec<PathBuf> {
 
 /// `protein/mass` for `slt/protein/mass.slt`.
 fn address(root: &Path, file: &Path) -> String {
-    let relative = file.strip_prefix(root.join("slt")).expect("a file below slt");
-    relative.with_extension("").to_str().expect("UTF-8").replace('\\', "/")
+    let relative = file
+        .strip_prefix(root.join("slt"))
+        .expect("a file below slt");
+    relative
+        .with_extension("")
+        .to_str()
+        .expect("UTF-8")
+        .replace('\\', "/")
 }
 
 fn run_file(file: &Path) -> Result<(), Failed> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace");
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a workspace");
     let mut runner = Runner::new(|| async { Ok(InProcess::new()) });
     runner.set_var("REPO".into(), repository.display().to_string());
-    runner.set_var("DATA".into(), repository.join("tests/data").display().to_string());
+    runner.set_var(
+        "DATA".into(),
+        repository.join("tests/data").display().to_string(),
+    );
     runner.run_file(file)?;
     Ok(())
 }

@@ -61,11 +61,18 @@ fn four_writer_processes_on_azure_lose_and_double_nothing() {
     let running: Vec<_> = (0..4u64)
         .map(|writer| {
             let files = (0..6u64).map(|ingest| {
-                let (file, rows) = write(folder.path(), writer * 100 + ingest, &format!("w{writer}-{ingest}"), 3);
+                let (file, rows) = write(
+                    folder.path(),
+                    writer * 100 + ingest,
+                    &format!("w{writer}-{ingest}"),
+                    3,
+                );
                 expected.extend(rows);
                 file
             });
-            let files: Vec<_> = std::iter::once(PathBuf::from("ingest")).chain(files).collect();
+            let files: Vec<_> = std::iter::once(PathBuf::from("ingest"))
+                .chain(files)
+                .collect();
             paratope.spawn(files)
         })
         .collect();

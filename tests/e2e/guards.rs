@@ -65,7 +65,9 @@ impl OpenLake {
         let frame = session.context().read_batches(batches).unwrap();
         let stream = frame.execute_stream().await.unwrap();
         let context = session.context().task_ctx();
-        let written = write_sorted(table, &base, stream, context, 1 << 20).await.unwrap();
+        let written = write_sorted(table, &base, stream, context, 1 << 20)
+            .await
+            .unwrap();
         assert_eq!(written.rows, 1);
         let actions = written.adds.iter().cloned().map(Into::into).collect();
         let commit = Commit {
@@ -81,7 +83,10 @@ impl OpenLake {
         let answer = self.run("SELECT count(*) FROM protein_chains").await;
         let batches: Vec<_> = answer.stream.try_collect().await.unwrap();
         let counts = batches[0].column(0);
-        let counts = counts.as_any().downcast_ref::<arrow::array::Int64Array>().unwrap();
+        let counts = counts
+            .as_any()
+            .downcast_ref::<arrow::array::Int64Array>()
+            .unwrap();
         counts.value(0)
     }
 }
@@ -96,7 +101,9 @@ async fn commit_with_lost_answer(answer: Answer, guards: Guards) -> (usize, i64)
     let outcome = commit_guarded(&table, commit, guards).await.unwrap();
     assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
     assert_eq!(server.faults().injected(), 1);
-    let log = server.bucket_folder().join("guards/main/protein_chains/_delta_log");
+    let log = server
+        .bucket_folder()
+        .join("guards/main/protein_chains/_delta_log");
     let entries = std::fs::read_dir(log).unwrap().filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();
         name.to_str().unwrap().ends_with(".json")
@@ -121,7 +128,10 @@ async fn without_its_guard_a_commit_whose_answer_is_lost_is_made_twice() {
     };
     for answer in [Answer::Status(500), Answer::Close, Answer::Status(412)] {
         let (commits, _) = commit_with_lost_answer(answer, guards).await;
-        assert_eq!(commits, 2, "{answer:?}: the guard is not what keeps this commit single");
+        assert_eq!(
+            commits, 2,
+            "{answer:?}: the guard is not what keeps this commit single"
+        );
     }
 }
 
@@ -131,7 +141,9 @@ async fn rewrite_twice(guards: Guards) -> (Result<Outcome, engine::Error>, i64) 
     let lake = open(&server).await;
     let table = lake.table();
     let (original, commit) = lake.write_row(&table).await;
-    commit_guarded(&table, commit, Guards::default()).await.unwrap();
+    commit_guarded(&table, commit, Guards::default())
+        .await
+        .unwrap();
     let rewrite = async || {
         let (written, mut commit) = lake.write_row(&table).await;
         let path = &original.adds[0].path;
@@ -151,7 +163,10 @@ async fn rewrite_twice(guards: Guards) -> (Result<Outcome, engine::Error>, i64) 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_rewrites_of_one_file_the_second_is_refused() {
     let (outcome, rows) = rewrite_twice(Guards::default()).await;
-    assert!(matches!(outcome, Err(engine::Error::Conflict(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(engine::Error::Conflict(_))),
+        "{outcome:?}"
+    );
     assert_eq!(rows, 1);
 }
 

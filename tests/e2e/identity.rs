@@ -55,7 +55,10 @@ fn the_same_file_under_another_study_is_new_data() {
         "SELECT study_id, count(*) AS n, count(DISTINCT sequence_id) AS ids FROM chains GROUP BY study_id ORDER BY study_id",
     );
     let studies = serde_json::to_string(&studies).unwrap();
-    assert_eq!(studies, r#"[{"study_id":"A","n":5,"ids":5},{"study_id":"B","n":5,"ids":5}]"#);
+    assert_eq!(
+        studies,
+        r#"[{"study_id":"A","n":5,"ids":5},{"study_id":"B","n":5,"ids":5}]"#
+    );
 }
 
 #[test]
@@ -97,7 +100,8 @@ fn a_file_named_twice_in_one_command_is_read_once() {
     let case = case(5);
     let copy = case.folder.path().join("copy.fasta");
     std::fs::copy(&case.file, &copy).unwrap();
-    case.paratope.ingest([text(&case.file), text(&case.file), text(&copy)]);
+    case.paratope
+        .ingest([text(&case.file), text(&case.file), text(&copy)]);
     assert_eq!(case.chains(), 5);
 }
 
@@ -125,7 +129,11 @@ fn a_compressed_file_gives_the_rows_of_the_plain_one() {
     std::fs::write(&compressed, gzip(&bytes)).unwrap();
     let zstandard = folder.join("without a telling name");
     std::fs::write(&zstandard, tests::formats::zstd(&bytes)).unwrap();
-    for (lake, file) in [("plain", &case.file), ("gzip", &compressed), ("zstd", &zstandard)] {
+    for (lake, file) in [
+        ("plain", &case.file),
+        ("gzip", &compressed),
+        ("zstd", &zstandard),
+    ] {
         let paratope = Paratope::on(folder.join(lake));
         paratope.ingest([text(file)]);
         assert_eq!(tests::lake::chain_rows(&paratope).len(), 5, "{lake}");

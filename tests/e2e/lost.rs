@@ -67,7 +67,11 @@ fn ingests_once(table: &str, times: usize) {
         assert_eq!(outcome.code, Some(3), "{what}: {}", outcome.stderr);
         assert_same(&contents(&paratope), &expected, &what);
         paratope.ingest([file]);
-        assert_same(&contents(&paratope), &expected, &format!("{what}, and again"));
+        assert_same(
+            &contents(&paratope),
+            &expected,
+            &format!("{what}, and again"),
+        );
     }
 }
 
@@ -89,9 +93,12 @@ fn a_store_that_stays_away_fails_the_ingest_and_the_repeat_is_whole() {
     let reference = Paratope::on_s3(&server, "reference");
     reference.run_verb("ingest", [file]).expect_code(3);
     let expected = contents(&reference);
-    for (number, fault) in [Fault::AfterApply(Answer::Status(503)), Fault::Instead(Answer::Status(503))]
-        .into_iter()
-        .enumerate()
+    for (number, fault) in [
+        Fault::AfterApply(Answer::Status(503)),
+        Fault::Instead(Answer::Status(503)),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let paratope = Paratope::on_s3(&server, &format!("away-{number}"));
         paratope.init();
@@ -104,6 +111,10 @@ fn a_store_that_stays_away_fails_the_ingest_and_the_repeat_is_whole() {
         }
         let again = paratope.run_verb("ingest", [file]);
         assert!(matches!(again.code, Some(0 | 3)), "{}", again.stderr);
-        assert_same(&contents(&paratope), &expected, &format!("{fault:?} all the time"));
+        assert_same(
+            &contents(&paratope),
+            &expected,
+            &format!("{fault:?} all the time"),
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 mod azure;
 mod bad;
+mod corpora;
 mod guards;
 mod identity;
 mod kill;

@@ -45,7 +45,11 @@ fn one_process_each(paratope: &Paratope, work: &Work) {
     let running: Vec<_> = work
         .files
         .iter()
-        .map(|files| paratope.spawn(std::iter::once(Path::new("ingest")).chain(files.iter().map(PathBuf::as_path))))
+        .map(|files| {
+            paratope.spawn(
+                std::iter::once(Path::new("ingest")).chain(files.iter().map(PathBuf::as_path)),
+            )
+        })
         .collect();
     for writer in running {
         writer.wait().expect_code(0);
@@ -78,7 +82,10 @@ fn assert_every_row_once(paratope: &Paratope, work: &Work) {
     assert_eq!(rows.len(), work.expected.len());
     assert_eq!(rows, work.expected);
     let inputs = work.files.iter().flatten().count();
-    assert_eq!(paratope.count("SELECT count(*) FROM system.files"), inputs as i64);
+    assert_eq!(
+        paratope.count("SELECT count(*) FROM system.files"),
+        inputs as i64
+    );
     let twice = paratope.count(
         "SELECT count(*) FROM (SELECT input_id FROM system.files GROUP BY input_id HAVING count(*) > 1)",
     );
@@ -95,8 +102,14 @@ fn eight_writer_processes_with_25_ingests_each_lose_and_double_nothing_on_s3() {
     one_process_each(&paratope, &work);
     assert_every_row_once(&paratope, &work);
     assert!(lost_puts(&server) > 0, "the writers never met");
-    let versions = server.faults().count("PUT", r"/main/chains/_delta_log/\d{20}\.json$") - 1;
-    assert!(versions >= 8 * 25, "each ingest is a commit, but there were {versions} attempts");
+    let versions = server
+        .faults()
+        .count("PUT", r"/main/chains/_delta_log/\d{20}\.json$")
+        - 1;
+    assert!(
+        versions >= 8 * 25,
+        "each ingest is a commit, but there were {versions} attempts"
+    );
 }
 
 #[test]
@@ -132,14 +145,18 @@ fn writers_of_the_same_file_add_it_once() {
             .map(|_| {
                 let paratope = &paratope;
                 scope.spawn(move || {
-                    let outcome = paratope.run_verb("ingest", ["--format", "json", file.to_str().unwrap()]);
+                    let outcome =
+                        paratope.run_verb("ingest", ["--format", "json", file.to_str().unwrap()]);
                     let summary: serde_json::Value =
                         serde_json::from_str(&outcome.expect_code(0).stdout).unwrap();
                     summary["inputs"][0]["status"].as_str().unwrap().to_string()
                 })
             })
             .collect();
-        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+        writers
+            .into_iter()
+            .map(|writer| writer.join().unwrap())
+            .collect()
     });
     assert_every_row_once(&paratope, &work);
     let mut counts = BTreeMap::new();

@@ -67,9 +67,15 @@ async fn without_the_mutex_several_conditional_puts_win() {
 async fn a_wrong_secret_is_refused_and_the_right_one_is_not() {
     let server = S3Server::start();
     let path = Path::from("a");
-    let refused = server.store_with_secret("wrong").put(&path, "x".into()).await;
+    let refused = server
+        .store_with_secret("wrong")
+        .put(&path, "x".into())
+        .await;
     assert!(
-        matches!(refused, Err(Error::PermissionDenied { .. } | Error::Unauthenticated { .. })),
+        matches!(
+            refused,
+            Err(Error::PermissionDenied { .. } | Error::Unauthenticated { .. })
+        ),
         "{refused:?}"
     );
     server.store().put(&path, "x".into()).await.unwrap();
@@ -80,14 +86,29 @@ async fn a_wrong_secret_is_refused_and_the_right_one_is_not() {
 async fn names_that_need_escapes_are_listed_and_read_as_they_were_written() {
     let server = S3Server::start();
     let store = server.store();
-    let mut names: Vec<String> = ["a b", "100%", "ä", "k=v w", "a+b"].map(|name| format!("odd/{name}.txt")).into();
+    let mut names: Vec<String> = ["a b", "100%", "ä", "k=v w", "a+b"]
+        .map(|name| format!("odd/{name}.txt"))
+        .into();
     for name in &names {
-        store.put(&Path::from(name.as_str()), name.clone().into()).await.unwrap();
+        store
+            .put(&Path::from(name.as_str()), name.clone().into())
+            .await
+            .unwrap();
     }
-    let listed: Vec<_> = store.list(Some(&Path::from("odd"))).try_collect().await.unwrap();
-    let mut listed: Vec<String> = listed.iter().map(|object| object.location.to_string()).collect();
+    let listed: Vec<_> = store
+        .list(Some(&Path::from("odd")))
+        .try_collect()
+        .await
+        .unwrap();
+    let mut listed: Vec<String> = listed
+        .iter()
+        .map(|object| object.location.to_string())
+        .collect();
     listed.sort();
-    names = names.iter().map(|name| Path::from(name.as_str()).to_string()).collect();
+    names = names
+        .iter()
+        .map(|name| Path::from(name.as_str()).to_string())
+        .collect();
     names.sort();
     assert_eq!(listed, names);
     for name in &names {
@@ -118,9 +139,20 @@ async fn a_put_that_is_applied_and_fails_its_answer_is_there_afterwards() {
         server.inject(Rule::new("PUT", "/x$", Fault::AfterApply(answer)));
         let store = server.store();
         // The client repeats the request and then meets its own object.
-        let outcome = store.put_opts(&Path::from("x"), "mine".into(), create()).await;
-        assert!(matches!(outcome, Err(Error::AlreadyExists { .. })), "{answer:?}: {outcome:?}");
-        let kept = store.get(&Path::from("x")).await.unwrap().bytes().await.unwrap();
+        let outcome = store
+            .put_opts(&Path::from("x"), "mine".into(), create())
+            .await;
+        assert!(
+            matches!(outcome, Err(Error::AlreadyExists { .. })),
+            "{answer:?}: {outcome:?}"
+        );
+        let kept = store
+            .get(&Path::from("x"))
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap();
         assert_eq!(kept, "mine");
         assert_eq!(server.faults().injected(), 1);
         assert_eq!(server.faults().count("PUT", "/x$"), 2);
@@ -134,7 +166,9 @@ async fn a_refused_put_is_not_applied() {
         let refuse = Fault::Instead(Answer::Status(status));
         server.inject(Rule::new("PUT", "/x$", refuse).times(1));
         let store = server.store();
-        let outcome = store.put_opts(&Path::from("x"), "mine".into(), create()).await;
+        let outcome = store
+            .put_opts(&Path::from("x"), "mine".into(), create())
+            .await;
         let there = store.head(&Path::from("x")).await.is_ok();
         assert_eq!(outcome.is_ok(), there, "{status}: {outcome:?}");
         assert_eq!(server.faults().injected(), 1, "{status}");
@@ -147,6 +181,10 @@ async fn a_stalled_request_is_answered_late() {
     let wait = Duration::from_millis(300);
     server.inject(Rule::new("PUT", "/x$", Fault::Stall(wait)));
     let started = Instant::now();
-    server.store().put(&Path::from("x"), "mine".into()).await.unwrap();
+    server
+        .store()
+        .put(&Path::from("x"), "mine".into())
+        .await
+        .unwrap();
     assert!(started.elapsed() >= wait);
 }

@@ -21,7 +21,10 @@ pub type Row = Map<String, Value>;
 /// The binary: `cargo test --workspace` builds it for flight-server's own tests, beside ours.
 pub fn path() -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
-    let profile = test.parent().and_then(Path::parent).expect("target/<profile>/deps");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps");
     let binary = profile.join(format!("paratope{}", std::env::consts::EXE_SUFFIX));
     assert!(
         binary.is_file(),
@@ -158,7 +161,11 @@ impl Paratope {
         arguments: impl IntoIterator<Item = S>,
     ) -> Outcome {
         let mut all = vec![OsStr::new(verb).to_owned()];
-        all.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        all.extend(
+            arguments
+                .into_iter()
+                .map(|argument| argument.as_ref().to_owned()),
+        );
         self.run(all)
     }
 

@@ -119,7 +119,11 @@ pub struct Chain {
 impl Chain {
     /// `heavy` or `light`.
     pub fn chain(&self) -> &'static str {
-        if self.locus == "IGH" { "heavy" } else { "light" }
+        if self.locus == "IGH" {
+            "heavy"
+        } else {
+            "light"
+        }
     }
 
     /// Nucleotides that translate to the V domain, in frame 1.
@@ -235,7 +239,12 @@ mod tests {
     #[test]
     fn a_chain_is_the_sum_of_its_parts() {
         for chain in chains(3, "x", 100) {
-            let joined = format!("{}{}{}", chain.before_cdr3(), chain.cdr3_aa, chain.after_cdr3());
+            let joined = format!(
+                "{}{}{}",
+                chain.before_cdr3(),
+                chain.cdr3_aa,
+                chain.after_cdr3()
+            );
             assert_eq!(joined, chain.v_domain_aa);
             assert_eq!(chain.nucleotides().len(), 3 * chain.v_domain_aa.len());
             assert!(chain.before_cdr3().ends_with('C'));

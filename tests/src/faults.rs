@@ -147,10 +147,18 @@ mod tests {
     fn a_rule_fires_for_its_requests_and_as_often_as_it_says() {
         let faults = Faults::default();
         let fault = Fault::Instead(Answer::Status(503));
-        faults.add(Rule::new("PUT", r"/_delta_log/\d+\.json$", fault).after(1).times(2));
+        faults.add(
+            Rule::new("PUT", r"/_delta_log/\d+\.json$", fault)
+                .after(1)
+                .times(2),
+        );
         let commit = "/lake/t/_delta_log/00000000000000000001.json";
         assert_eq!(faults.next("GET", commit), None, "another method");
-        assert_eq!(faults.next("PUT", "/lake/t/part-0.parquet"), None, "another path");
+        assert_eq!(
+            faults.next("PUT", "/lake/t/part-0.parquet"),
+            None,
+            "another path"
+        );
         assert_eq!(faults.next("PUT", commit), None, "the first is let through");
         assert_eq!(faults.next("PUT", commit), Some(fault));
         assert_eq!(faults.next("PUT", commit), Some(fault));

@@ -169,7 +169,8 @@ pub fn repertoires(ids: &[String]) -> String {
             })
         })
         .collect();
-    serde_json::json!({"Info": {"title": "AIRR Data", "version": "1.4"}, "Repertoire": list}).to_string()
+    serde_json::json!({"Info": {"title": "AIRR Data", "version": "1.4"}, "Repertoire": list})
+        .to_string()
 }
 
 /// gzip.

@@ -16,8 +16,11 @@ pub const INGEST_TABLES: &[&str] = &[
 /// Columns that tell when and not what.
 const TIMES: &[&str] = &["ingested_at", "rejected_at", "changed_at"];
 
+/// Rows of tables as sorted text.
+pub type Contents = BTreeMap<&'static str, Vec<String>>;
+
 /// Rows of each ingest table as sorted text, without times.
-pub fn contents(paratope: &Paratope) -> BTreeMap<&'static str, Vec<String>> {
+pub fn contents(paratope: &Paratope) -> Contents {
     INGEST_TABLES
         .iter()
         .map(|table| (*table, rows_of(paratope, table)))
@@ -47,16 +50,20 @@ fn text(mut row: Row, without: &[&str]) -> String {
 
 /// Asserts that two lakes hold the same rows in every ingest table.
 #[track_caller]
-pub fn assert_same(
-    actual: &BTreeMap<&'static str, Vec<String>>,
-    expected: &BTreeMap<&'static str, Vec<String>>,
-    when: &str,
-) {
+pub fn assert_same(actual: &Contents, expected: &Contents, when: &str) {
     for (table, expected) in expected {
         let actual = &actual[table];
         if actual != expected {
-            let lost: Vec<_> = expected.iter().filter(|row| !actual.contains(row)).take(3).collect();
-            let extra: Vec<_> = actual.iter().filter(|row| !expected.contains(row)).take(3).collect();
+            let lost: Vec<_> = expected
+                .iter()
+                .filter(|row| !actual.contains(row))
+                .take(3)
+                .collect();
+            let extra: Vec<_> = actual
+                .iter()
+                .filter(|row| !expected.contains(row))
+                .take(3)
+                .collect();
             panic!(
                 "{when}: {table} has {} rows and should have {}\nlost: {lost:#?}\nextra (or double): {extra:#?}",
                 actual.len(),

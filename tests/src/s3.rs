@@ -298,7 +298,9 @@ fn replaced(answer: Answer) -> Result<Response<Body>, Failed> {
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>injected by the test</Message></Error>"
             );
             // A success without a tag would not be taken for one.
-            let answer = Response::builder().status(status).header("etag", "\"injected\"");
+            let answer = Response::builder()
+                .status(status)
+                .header("etag", "\"injected\"");
             Ok(answer.body(Body::from(body))?)
         }
     }

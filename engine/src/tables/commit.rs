@@ -14,6 +14,7 @@ use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableRefer
 use deltalake::kernel::{Action, EagerSnapshot, Transaction};
 use deltalake::logstore::get_actions;
 use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::table::config::TablePropertiesExt as _;
 use rand::Rng as _;
 use serde_json::json;
 use uuid::Uuid;
@@ -28,7 +29,8 @@ const ATTEMPTS: u32 = 200;
 /// Attempts after errors whose outcome is unknown (time-outs, server errors).
 const STORE_ERRORS: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// Short, because a writer that waits long after each loss never wins against fresh ones.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
 /// Changes to one table that appear together or not at all.
 #[derive(Debug)]
@@ -109,6 +111,7 @@ pub async fn commit_guarded(table: &Table, commit: Commit, guards: Guards) -> Re
         let properties = CommitProperties::default()
             .with_metadata(metadata)
             .with_max_retries(0)
+            .with_cleanup_expired_logs(cleanup(&newest))
             .with_application_transactions(commit.transactions.clone());
         let prepared = CommitBuilder::from(properties)
             .with_actions(commit.actions.clone())
@@ -145,6 +148,14 @@ pub async fn commit_guarded(table: &Table, commit: Commit, guards: Guards) -> Re
         "{} is written so often that {ATTEMPTS} attempts to commit were overtaken; try again later",
         table.name()
     )))
+}
+
+/// Old log entries are looked for where a checkpoint is due and not at each commit; `None` leaves it
+/// to the table's properties.
+fn cleanup(newest: &EagerSnapshot) -> Option<bool> {
+    let interval = newest.table_properties().checkpoint_interval().get();
+    let due = (newest.version() + 2).is_multiple_of(interval);
+    if due { None } else { Some(false) }
 }
 
 /// Looks at a version that others (or we ourselves, unknowingly) committed since the base.

@@ -20,7 +20,10 @@ fn a_truncated_gzip_keeps_what_is_whole_and_the_whole_file_can_take_its_place() 
     std::fs::write(&file, whole).unwrap();
     bench.paratope.ingest(["--replace", file.to_str().unwrap()]);
     assert_eq!(bench.ids("cut"), 2_000);
-    assert_eq!(bench.count("SELECT count(DISTINCT sequence_id) FROM chains"), 2_000);
+    assert_eq!(
+        bench.count("SELECT count(DISTINCT sequence_id) FROM chains"),
+        2_000
+    );
     assert_eq!(bench.rejects(), []);
 }
 
@@ -46,7 +49,10 @@ fn a_table_with_a_header_only_is_ingested_with_no_rows() {
         bench.ingest(&file).expect_code(0);
     }
     assert_eq!(bench.count("SELECT count(*) FROM chains"), 0);
-    assert_eq!(bench.count("SELECT count(*) FROM system.files WHERE records = 0"), 2);
+    assert_eq!(
+        bench.count("SELECT count(*) FROM system.files WHERE records = 0"),
+        2
+    );
 }
 
 #[test]
@@ -62,7 +68,10 @@ fn byte_order_marks_line_ends_of_windows_and_a_missing_last_one_do_not_matter() 
         ("crlf-airr", windows(airr(&set("crlf-airr", 4)))),
         ("end-fasta", unfinished(fasta(&set("end-fasta", 4)))),
         ("end-airr", unfinished(airr(&set("end-airr", 4)))),
-        ("all-airr", bom(windows(unfinished(airr(&set("all-airr", 4)))))),
+        (
+            "all-airr",
+            bom(windows(unfinished(airr(&set("all-airr", 4))))),
+        ),
     ];
     for (name, text) in files {
         let file = bench.write(name, text);
@@ -102,7 +111,10 @@ fn an_oas_unit_whose_json_is_broken_says_so() {
 #[test]
 fn an_airr_file_without_required_columns_names_them() {
     let bench = Bench::new();
-    let file = bench.write("columns.tsv", "sequence_id\tv_call\trev_comp\nx\tIGHV1-2*01\tF\n");
+    let file = bench.write(
+        "columns.tsv",
+        "sequence_id\tv_call\trev_comp\nx\tIGHV1-2*01\tF\n",
+    );
     bench.assert_hopeless(&file, &["column", "sequence"]);
 }
 

@@ -12,16 +12,29 @@ fn wrong_credentials_are_named_without_being_shown() {
     let server = S3Server::start();
     let wrong = Paratope::on_s3(&server, "lake")
         .with("PARATOPE__STORAGE__SECRET_ACCESS_KEY", "wrong-and-secret");
-    for outcome in [wrong.run(["init"]), wrong.run(["query", "-c", "SELECT 1 FROM chains"])] {
-        let outcome = outcome.expect_code(1).expect_message(&["credentials", "s3://lake/lake"]);
-        assert!(!outcome.stderr.contains("wrong-and-secret"), "{}", outcome.stderr);
+    for outcome in [
+        wrong.run(["init"]),
+        wrong.run(["query", "-c", "SELECT 1 FROM chains"]),
+    ] {
+        let outcome = outcome
+            .expect_code(1)
+            .expect_message(&["credentials", "s3://lake/lake"]);
+        assert!(
+            !outcome.stderr.contains("wrong-and-secret"),
+            "{}",
+            outcome.stderr
+        );
     }
 }
 
 #[test]
 fn an_unreachable_endpoint_is_named_within_seconds() {
     // A port that was free a moment ago: nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let paratope = Paratope::on("s3://lake/lake")
         .with("PARATOPE__STORAGE__ENDPOINT", &endpoint)
@@ -31,7 +44,10 @@ fn an_unreachable_endpoint_is_named_within_seconds() {
         .with("PARATOPE__STORAGE__ALLOW_HTTP", "true")
         .with("PARATOPE__STORAGE__RETRIES", "1");
     let started = std::time::Instant::now();
-    paratope.run(["init"]).expect_code(1).expect_message(&[&endpoint]);
+    paratope
+        .run(["init"])
+        .expect_code(1)
+        .expect_message(&[&endpoint]);
     assert!(started.elapsed().as_secs() < 30);
 }
 
@@ -49,7 +65,9 @@ fn a_lake_of_an_unknown_version_is_refused_with_both_versions() {
         bench.paratope.run(["query", "-c", "SELECT 1 FROM chains"]),
         bench.paratope.run(["init"]),
     ] {
-        outcome.expect_code(1).expect_message(&["99", "lake.json", "newer"]);
+        outcome
+            .expect_code(1)
+            .expect_message(&["99", "lake.json", "newer"]);
     }
 }
 
@@ -59,7 +77,10 @@ fn a_lake_whose_mark_is_no_mark_is_refused() {
     bench.paratope.init();
     let marker = bench.folder.path().join("lake/_paratope/lake.json");
     std::fs::write(&marker, "{").unwrap();
-    bench.ingest(&bench.good).expect_code(1).expect_message(&["lake.json"]);
+    bench
+        .ingest(&bench.good)
+        .expect_code(1)
+        .expect_message(&["lake.json"]);
 }
 
 #[test]
@@ -97,7 +118,10 @@ fn a_mount_without_hard_links_is_refused_before_anything_is_stored() {
         int linkat(int c, const char *a, int d, const char *b, int e) { errno = EPERM; return -1; }
     ";
     let folder = tempfile::tempdir().unwrap();
-    let (source, library) = (folder.path().join("linkless.c"), folder.path().join("linkless.so"));
+    let (source, library) = (
+        folder.path().join("linkless.c"),
+        folder.path().join("linkless.so"),
+    );
     std::fs::write(&source, LINKLESS).unwrap();
     // The linker that Rust uses is this compiler's, so it is there.
     let compiled = Command::new("cc")
@@ -111,8 +135,13 @@ fn a_mount_without_hard_links_is_refused_before_anything_is_stored() {
     let without_links = |arguments: &[&str]| {
         Running::start(paratope.command(arguments).env("LD_PRELOAD", &library)).wait()
     };
-    without_links(&["init"]).expect_code(1).expect_message(&["hard links"]);
-    assert!(!lake.join("main").exists(), "tables were made on a location that was refused");
+    without_links(&["init"])
+        .expect_code(1)
+        .expect_message(&["hard links"]);
+    assert!(
+        !lake.join("main").exists(),
+        "tables were made on a location that was refused"
+    );
     // The same folder with links is fine: what was refused is the mount.
     paratope.init();
 }
@@ -122,7 +151,14 @@ fn a_store_that_overwrites_where_it_should_refuse_is_not_made_a_lake() {
     use tests::faults::{Answer, Fault, Rule};
     let server = S3Server::start();
     // The second creation of the probe is answered as if it had been carried out.
-    server.inject(Rule::new("PUT", "/_paratope/probe-", Fault::Instead(Answer::Status(200))).after(1));
+    server.inject(
+        Rule::new(
+            "PUT",
+            "/_paratope/probe-",
+            Fault::Instead(Answer::Status(200)),
+        )
+        .after(1),
+    );
     Paratope::on_s3(&server, "lake")
         .run(["init"])
         .expect_code(1)

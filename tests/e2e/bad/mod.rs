@@ -50,7 +50,11 @@ impl Bench {
         let mut parts = vec![name];
         parts.extend(message);
         self.ingest(file).expect_code(1).expect_message(&parts);
-        assert_eq!(self.count("SELECT count(*) FROM chains"), 0, "rows of {name}");
+        assert_eq!(
+            self.count("SELECT count(*) FROM chains"),
+            0,
+            "rows of {name}"
+        );
         self.paratope
             .run_verb("ingest", [file, self.good.as_path()])
             .expect_code(3)
@@ -83,7 +87,9 @@ impl Bench {
 
     fn column(&self, sql: &str) -> Vec<Value> {
         let rows = self.paratope.query(sql);
-        rows.into_iter().flat_map(|row| row.into_iter().map(|(_, value)| value)).collect()
+        rows.into_iter()
+            .flat_map(|row| row.into_iter().map(|(_, value)| value))
+            .collect()
     }
 }
 

@@ -12,7 +12,11 @@ fn invalid_utf8_is_rejected_with_its_place() {
     let set = set("utf8", 3);
     let mut bytes = airr(&set[..1]).into_bytes();
     let broken = airr_row(&set[1]).replace("made for a test", "caf?");
-    bytes.extend(broken.bytes().map(|byte| if byte == b'?' { 0xe9 } else { byte }));
+    bytes.extend(
+        broken
+            .bytes()
+            .map(|byte| if byte == b'?' { 0xe9 } else { byte }),
+    );
     bytes.extend(airr_row(&set[2]).bytes());
     let file = bench.write("latin1.tsv", bytes);
     bench.ingest(&file).expect_code(3);
@@ -44,7 +48,10 @@ fn an_unknown_residue_x_is_a_row() {
     let file = bench.write("x.fasta", format!(">x-1\n{sequence}\n"));
     bench.ingest(&file).expect_code(0);
     assert_eq!(bench.ids("x"), 1);
-    assert_eq!(bench.column("SELECT sequence_aa FROM chains"), [sequence.as_str()]);
+    assert_eq!(
+        bench.column("SELECT sequence_aa FROM chains"),
+        [sequence.as_str()]
+    );
 }
 
 #[test]
@@ -53,18 +60,29 @@ fn lower_case_is_the_same_sequence() {
     let (upper, lower) = (trastuzumab_vl(), trastuzumab_vl().to_lowercase());
     let file = bench.write("case.fasta", format!(">u-1\n{upper}\n>l-1\n{lower}\n"));
     bench.ingest(&file).expect_code(0);
-    assert_eq!(bench.count("SELECT count(DISTINCT sequence_hash) FROM chains"), 1);
-    assert_eq!(bench.column("SELECT DISTINCT v_domain_aa FROM chains"), [upper.as_str()]);
+    assert_eq!(
+        bench.count("SELECT count(DISTINCT sequence_hash) FROM chains"),
+        1
+    );
+    assert_eq!(
+        bench.column("SELECT DISTINCT v_domain_aa FROM chains"),
+        [upper.as_str()]
+    );
     assert_eq!(bench.column("SELECT DISTINCT chain FROM chains"), ["light"]);
 }
 
 #[test]
 fn records_with_the_same_id_are_all_kept() {
     let bench = Bench::new();
-    let text = format!(">same-1\n{}\n>same-1\n{}\n", trastuzumab_vh(), trastuzumab_vl());
+    let text = format!(
+        ">same-1\n{}\n>same-1\n{}\n",
+        trastuzumab_vh(),
+        trastuzumab_vl()
+    );
     let file = bench.write("same.fasta", text);
     bench.ingest(&file).expect_code(0);
-    let rows = bench.column("SELECT source_record FROM chains WHERE sequence_id = 'same-1' ORDER BY 1");
+    let rows =
+        bench.column("SELECT source_record FROM chains WHERE sequence_id = 'same-1' ORDER BY 1");
     assert_eq!(rows, [1, 2]);
 }
 
@@ -84,7 +102,10 @@ fn broken_cells_are_rejected_and_the_other_rows_stay() {
     let records: Vec<_> = rejects.iter().map(|reject| reject.0).collect();
     assert_eq!(records, [Some(2), Some(3), Some(4)], "{rejects:#?}");
     for (reject, word) in rejects.iter().zip(["perhaps", "three", "cell"]) {
-        assert!(reject.1.contains(word) || reject.2.contains(word), "{reject:?}");
+        assert!(
+            reject.1.contains(word) || reject.2.contains(word),
+            "{reject:?}"
+        );
     }
     assert!(rejects[0].1.contains("productive"), "{rejects:#?}");
     assert!(rejects[1].1.contains("duplicate_count"), "{rejects:#?}");
@@ -119,7 +140,10 @@ fn a_source_that_contradicts_the_sequence_does_not_decide_the_chain() {
     let file = bench.write("contra.tsv", text);
     bench.ingest(&file).expect_code(0);
     assert_eq!(bench.column("SELECT chain FROM chains"), ["light"]);
-    assert_eq!(bench.column("SELECT chain_source FROM chains"), ["v_domain"]);
+    assert_eq!(
+        bench.column("SELECT chain_source FROM chains"),
+        ["v_domain"]
+    );
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! Real files of the corpora in `PARATOPE_CORPUS`: what is in them is in the lake.
+
+use std::path::PathBuf;
+
+use tests::binary::Paratope;
+
+struct Corpus {
+    folder: PathBuf,
+    lake: tempfile::TempDir,
+}
+
+fn corpus() -> Option<Corpus> {
+    let Some(folder) = std::env::var_os("PARATOPE_CORPUS") else {
+        eprintln!("skipped: PARATOPE_CORPUS is not set");
+        return None;
+    };
+    Some(Corpus {
+        folder: std::path::absolute(folder).unwrap(),
+        lake: tempfile::tempdir().unwrap(),
+    })
+}
+
+impl Corpus {
+    fn paratope(&self) -> Paratope {
+        Paratope::on(self.lake.path().join("lake"))
+    }
+
+    fn ingest(&self, file: &str, code: i32) -> Paratope {
+        let paratope = self.paratope();
+        let path = self.folder.join(file);
+        paratope
+            .run_verb("ingest", ["--species", "human", path.to_str().unwrap()])
+            .expect_code(code);
+        paratope
+    }
+}
+
+/// Values of the two columns of a query, joined by `=`.
+fn pairs(paratope: &Paratope, sql: &str) -> Vec<String> {
+    let row = |row: tests::binary::Row| {
+        let values: Vec<String> = row
+            .values()
+            .map(|value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_string)
+            })
+            .collect();
+        values.join("=")
+    };
+    paratope.query(sql).into_iter().map(row).collect()
+}
+
+#[test]
+fn ten_thousand_human_v_domains_land_in_the_partitions_of_their_headers() {
+    let Some(corpus) = corpus() else { return };
+    let paratope = corpus.ingest("fasta/SRR_HKL_10k.fasta.gz", 0);
+    let records = paratope.count("SELECT count(DISTINCT source_record) FROM chains");
+    let proteins = paratope.count("SELECT count(*) FROM proteins");
+    assert_eq!(records + proteins, 10_000);
+    // The header's last field is the locus as the source saw it.
+    let agree = paratope.count(
+        "SELECT count(*) FROM chains WHERE chain = CASE WHEN locus = 'IGH' THEN 'heavy' ELSE 'light' END",
+    );
+    assert!(
+        agree >= 9_990,
+        "{agree} of {records} chains lie where their locus says"
+    );
+    let heavy = paratope.count("SELECT count(*) FROM chains WHERE chain = 'heavy'");
+    assert!(
+        (4_850..=4_900).contains(&heavy),
+        "{heavy} heavy chains of about 4,878"
+    );
+}
+
+#[test]
+fn every_chain_of_the_protein_data_bank_is_a_chain_or_a_protein() {
+    let Some(corpus) = corpus() else { return };
+    let paratope = corpus.paratope();
+    let path = corpus.folder.join("fasta/pdb_sequences.fa.txt.gz");
+    let outcome = paratope.run_verb("ingest", [path]);
+    assert!(matches!(outcome.code, Some(0 | 3)), "{}", outcome.stderr);
+    let chains = paratope.count("SELECT count(DISTINCT source_record) FROM chains");
+    let proteins = paratope.count("SELECT count(*) FROM proteins");
+    let rejects = paratope.count("SELECT count(*) FROM system.rejects");
+    assert_eq!(chains + proteins + rejects, 10_143);
+    assert!(chains > 9_500, "{chains} of 10,143 have a V domain");
+}
+
+#[test]
+fn the_example_of_the_airr_standard_is_read_whole() {
+    let Some(corpus) = corpus() else { return };
+    for file in [
+        "airr/good_rearrangement.tsv",
+        "airr/good_rearrangement.tsv.gz",
+    ] {
+        let corpus = Corpus {
+            folder: corpus.folder.clone(),
+            lake: tempfile::tempdir().unwrap(),
+        };
+        let paratope = corpus.ingest(file, 0);
+        assert_eq!(paratope.count("SELECT count(*) FROM chains"), 9, "{file}");
+        let calls = paratope.count("SELECT count(*) FROM chains WHERE v_call LIKE 'IG%'");
+        assert_eq!(calls, 9, "{file}");
+    }
+}
+
+#[test]
+fn deliberately_broken_airr_files_are_named() {
+    let Some(corpus) = corpus() else { return };
+    for file in ["airr/bad_rearrangement.tsv", "airr/extra_rearrangement.tsv"] {
+        let paratope = corpus.paratope();
+        let path = corpus.folder.join(file);
+        let outcome = paratope.run_verb("ingest", [path.to_str().unwrap()]);
+        assert!(matches!(outcome.code, Some(1 | 3)), "{file}: {outcome:?}");
+        if outcome.code == Some(1) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            outcome.expect_message(&[name]);
+        } else {
+            assert!(
+                paratope.count("SELECT count(*) FROM system.rejects") > 0,
+                "{file}"
+            );
+        }
+    }
+}
+
+#[test]
+fn single_cell_airr_keeps_its_loci_and_cells() {
+    let Some(corpus) = corpus() else { return };
+    let paratope = corpus.ingest("airr/scirpy_issue_625.tsv", 0);
+    let loci = pairs(
+        &paratope,
+        "SELECT locus, count(*) AS n FROM chains WHERE domain_index = 1 GROUP BY locus ORDER BY locus",
+    );
+    assert_eq!(loci, ["IGH=79", "IGK=41", "IGL=38"]);
+    let without_cell = paratope.count("SELECT count(*) FROM chains WHERE cell_id IS NULL");
+    assert_eq!(without_cell, 0);
+}
