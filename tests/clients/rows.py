@@ -1,68 +1,62 @@
-"""Rows of any reader in one form, so that they can be compared by hash and not by count."""
+"""Rows in a form in which those of different readers can be compared to the letter."""
+
+from __future__ import annotations
 
 import datetime
+import decimal
 import hashlib
-from pathlib import Path
+import json
+from typing import Any
+
+import pyarrow as pa
 
 
-def plain(value):
-    """A value without what readers differ in: maps as sorted pairs, times as microseconds."""
-    if isinstance(value, datetime.datetime):
-        if value.tzinfo is None:
-            value = value.replace(tzinfo=datetime.timezone.utc)
-        delta = value - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-        return delta // datetime.timedelta(microseconds=1)
-    if isinstance(value, dict):
-        return sorted((str(key), plain(item)) for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        items = list(value)
-        if items and all(isinstance(item, dict) and set(item) == {"key", "value"} for item in items):
-            return sorted((item["key"], plain(item["value"])) for item in items)
-        if items and all(isinstance(item, tuple) and len(item) == 2 for item in items):
-            return sorted((key, plain(item)) for key, item in items)
-        return [plain(item) for item in items]
-    return value
+def _plain(value: Any) -> Any:
+    match value:
+        case datetime.datetime():
+            utc = value if value.tzinfo is None else value.astimezone(datetime.timezone.utc)
+            return utc.replace(tzinfo=None).isoformat(timespec="microseconds")
+        case datetime.date():
+            return value.isoformat()
+        case decimal.Decimal():
+            return str(value)
+        case bytes():
+            return value.hex()
+        case float():
+            return repr(value)
+        case dict() if set(value) == {"key", "value"}:
+            return [_plain(value["key"]), _plain(value["value"])]
+        case dict():
+            return {name: _plain(inner) for name, inner in sorted(value.items())}
+        case list() | tuple():
+            items = [_plain(inner) for inner in value]
+            # Maps come as lists of pairs, in any order.
+            pairs = bool(items) and all(isinstance(i, list) and len(i) == 2 for i in items)
+            return sorted(items, key=json.dumps) if pairs else items
+        case _:
+            return value
 
 
-def rows(table):
-    """Rows of an Arrow table as sorted text; columns by name."""
+def canonical(table: pa.Table) -> list[str]:
+    """One text a row, columns by name, rows sorted."""
     names = sorted(table.column_names)
-    columns = [table.column(name).to_pylist() for name in names]
-    return sorted(repr([(name, plain(value)) for name, value in zip(names, row)]) for row in zip(*columns))
+    rows = table.select(names).to_pylist()
+    return sorted(json.dumps(_plain(row), sort_keys=True, ensure_ascii=True) for row in rows)
 
 
-def digest(lines):
-    """SHA-256 over sorted rows."""
-    hashed = hashlib.sha256()
-    for line in lines:
-        hashed.update(line.encode())
-        hashed.update(b"\n")
-    return hashed.hexdigest()
+def digest(table: pa.Table) -> str:
+    """SHA-256 over all rows: equal for equal multisets of rows."""
+    return hashlib.sha256("\n".join(canonical(table)).encode()).hexdigest()
 
 
-def with_deltalake(path):
-    import deltalake
-
-    return deltalake.DeltaTable(path).to_pyarrow_table()
-
-
-def with_duckdb(path):
-    import duckdb
-    import duckdb_extension_delta
-
-    folder = Path(duckdb_extension_delta.__file__).parent / "extensions"
-    (extension,) = folder.glob(f"v{duckdb.__version__}/delta.duckdb_extension")
-    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"LOAD '{extension}'")
-    quoted = str(path).replace("'", "''")
-    return connection.execute(f"SELECT * FROM delta_scan('{quoted}')").to_arrow_table()
-
-
-def with_polars(path):
-    import polars
-
-    return polars.read_delta(str(path)).to_arrow()
-
-
-READERS = {"deltalake": with_deltalake, "duckdb": with_duckdb, "polars": with_polars}
+def assert_same_rows(ours: pa.Table, theirs: pa.Table) -> None:
+    """Equal rows, whatever their order; the message shows the first that differ."""
+    assert sorted(ours.column_names) == sorted(theirs.column_names)
+    if digest(ours) == digest(theirs):
+        return
+    left, right = canonical(ours), canonical(theirs)
+    only_left = sorted(set(left) - set(right))[:2]
+    only_right = sorted(set(right) - set(left))[:2]
+    raise AssertionError(
+        f"{len(left)} and {len(right)} rows; only ours: {only_left}; only theirs: {only_right}"
+    )
