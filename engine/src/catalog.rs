@@ -56,11 +56,7 @@ impl Entry {
 pub async fn entries(storage: &Storage) -> Result<Vec<Entry>> {
     let table = Table::new(storage, NAME, LOCATION)?;
     let provider = LakeTableProvider::try_new(&table, table.snapshot().await?).await?;
-    let context = session::bare_context()?;
-    context
-        .runtime_env()
-        .register_object_store(&storage.store_url()?, Arc::clone(storage.store()));
-    let batches = context
+    let batches = session::reading_context(storage)?
         .read_table(Arc::new(provider))?
         .select_columns(&[
             "schema_name",

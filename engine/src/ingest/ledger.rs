@@ -227,13 +227,8 @@ impl Row {
 async fn entered(lake: &Lake, input_ids: &[&str]) -> Result<Vec<String>> {
     let table = lake.table(FILES)?;
     let provider = LakeTableProvider::try_new(&table, table.snapshot().await?).await?;
-    let context = session::bare_context()?;
-    context.runtime_env().register_object_store(
-        &lake.storage().store_url()?,
-        Arc::clone(lake.storage().store()),
-    );
     let wanted = input_ids.iter().map(|id| lit(*id)).collect();
-    let batches = context
+    let batches = session::reading_context(lake.storage())?
         .read_table(Arc::new(provider))?
         .filter(col("input_id").in_list(wanted, false))?
         .select_columns(&["input_id"])?

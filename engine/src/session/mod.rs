@@ -19,6 +19,7 @@ use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
 use crate::config::{Config, threads};
 use crate::error::Result;
 use crate::lake::Lake;
+use crate::storage::Storage;
 use crate::table_functions;
 
 /// SQL over a lake, or over files alone.
@@ -105,6 +106,15 @@ pub fn bare_context() -> Result<SessionContext> {
     let config = SessionConfig::new().with_target_partitions(1);
     #[allow(clippy::disallowed_methods)] // this is the factory
     Ok(SessionContext::new_with_config(config))
+}
+
+/// A bare context that can read the tables of one store.
+pub fn reading_context(storage: &Storage) -> Result<SessionContext> {
+    let context = bare_context()?;
+    context
+        .runtime_env()
+        .register_object_store(&storage.store_url()?, Arc::clone(storage.store()));
+    Ok(context)
 }
 
 /// A context for sorting and writing within a memory limit of its own.
