@@ -1,4 +1,5 @@
-//! Runs every `slt/<family>/<name>.slt` in an in-process session, one trial a file.
+//! Runs every `slt/<family>/<name>.slt` in an in-process session, one trial a file. Files in
+//! `slt/sql`, which are about statements, have an empty lake of their own.
 //!
 //! Cells: NULL is `NULL`, the empty text `(empty)`, everything else as Arrow displays it; a line
 //! break within a cell is shown as `\n`. Types of columns are not compared. In a file with
@@ -8,11 +9,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
+use engine::Lake;
 use engine::config::Config;
 use engine::session::Session;
 use futures::TryStreamExt as _;
@@ -68,7 +70,17 @@ fn run_file(file: &Path) -> Result<(), Failed> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("a workspace");
-    let mut runner = Runner::new(|| async { Ok(InProcess::new()) });
+    let folder = tempfile::tempdir()?;
+    let mut config = Config::default();
+    config.lake.url = folder.path().join("lake").display().to_string();
+    let lake = match file.parent().is_some_and(|family| family.ends_with("sql")) {
+        true => Some(RUNTIME.block_on(Lake::init(&config))?.0),
+        false => None,
+    };
+    let mut runner = Runner::new(|| {
+        let session = InProcess::over(lake.clone(), &config);
+        async { Ok(session) }
+    });
     runner.set_var("REPO".into(), repository.display().to_string());
     runner.set_var(
         "DATA".into(),
@@ -100,16 +112,20 @@ fn every_function_has_a_file(addresses: &BTreeSet<String>) -> Result<(), Failed>
     Ok(())
 }
 
-/// A session of its own for each file, without a lake.
+/// A session of its own for each connection of a file.
 struct InProcess {
-    session: std::sync::Arc<Session>,
+    session: Arc<Session>,
 }
 
 impl InProcess {
     fn new() -> Self {
-        let session = Session::new(None, &Config::default()).expect("a session");
+        Self::over(None, &Config::default())
+    }
+
+    fn over(lake: Option<Arc<Lake>>, config: &Config) -> Self {
+        let session = Session::new(lake, config).expect("a session");
         Self {
-            session: std::sync::Arc::new(session),
+            session: Arc::new(session),
         }
     }
 }
@@ -157,7 +173,7 @@ impl AsyncDB for InProcess {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, engine::Error> {
-        let (session, sql) = (std::sync::Arc::clone(&self.session), sql.to_string());
+        let (session, sql) = (Arc::clone(&self.session), sql.to_string());
         // The runner polls outside any runtime; plans need one.
         let work = RUNTIME.spawn(async move { answer(&session, &sql).await });
         work.await

@@ -82,6 +82,12 @@ impl From<std::io::Error> for Error {
     }
 }
 
+impl From<ParserError> for Error {
+    fn from(error: ParserError) -> Self {
+        DataFusionError::SQL(Box::new(error), None).into()
+    }
+}
+
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as Store;

@@ -9,6 +9,7 @@ pub mod formats;
 pub mod ingest;
 mod lake;
 pub mod session;
+mod sql;
 pub mod storage;
 pub mod table_functions;
 pub mod tables;

@@ -58,9 +58,14 @@ def binary(given: Path | None) -> Path:
     return target / "release" / "paratope"
 
 
+def variables() -> dict[str, str]:
+    """The environment of every engine: without backtraces, which Rust libraries otherwise take for errors that nobody sees."""
+    return {name: value for name, value in os.environ.items() if name not in ("RUST_BACKTRACE", "RUST_LIB_BACKTRACE")}
+
+
 def paratope_variables(threads: int) -> dict[str, str]:
     """The environment of the binary: its own defaults, but for the threads."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PARATOPE__")}
+    kept = {name: value for name, value in variables().items() if not name.startswith("PARATOPE__")}
     return kept | {"PARATOPE__QUERY__THREADS": str(threads), "PARATOPE__INGEST__THREADS": str(threads)}
 
 

@@ -79,7 +79,7 @@ class Germlines:
 def codon_numbers(codes: Codes) -> Codes:
     """The number of each codon (0 … 63, 64 for one with a gap) of codes whose last axis is 3."""
     first, second, third = codes[..., 0], codes[..., 1], codes[..., 2]
-    number: Codes = first << 4 | second << 2 | third
+    number = (first << 4 | second << 2 | third).astype(np.uint8)
     number[(first | second | third) & GAP != 0] = 64
     return number
 

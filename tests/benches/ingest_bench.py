@@ -86,7 +86,7 @@ def run(binary: Path, form: str, records: int, seed: int, threads: int) -> Inges
         size = sum(part.stat().st_size for part in folder.rglob("*") if part.is_file())
         sql = "SELECT count(v_domain_aa) AS domains FROM chains"
         command = [str(binary), "query", "--lake", str(folder / "lake"), "--format", "json", "-c", sql]
-        domains = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)[0]["domains"]
+        domains = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment.paratope_variables(threads)).stdout)[0]["domains"]
     finally:
         shutil.rmtree(folder)
     if counts["records"] != records:

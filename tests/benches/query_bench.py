@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import statistics
@@ -84,7 +83,7 @@ def paratope_times(binary: Path, lake_folder: Path, threads: int, sql: str, runs
 def peer(name: str, table: Path, threads: int, runs: int) -> dict[str, Any]:
     """What a peer says of all queries."""
     command = [sys.executable, str(environment.HERE / "peers.py"), name, str(table), "--threads", str(threads), "--runs", str(runs)]
-    variables = dict(os.environ)
+    variables = environment.variables()
     if name == "duckdb-newest":
         variables["PYTHONPATH"] = str(environment.newest_duckdb())
     answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, env=variables).stdout)

@@ -6,7 +6,7 @@ use engine::Lake;
 use engine::config::Config;
 use engine::session::Session;
 use engine::tables::Table;
-use engine::tables::commit::{Commit, Guards, Outcome, append, commit_guarded};
+use engine::tables::commit::{Commit, Guards, Outcome, Reads, append, commit_guarded};
 use engine::tables::write::{Written, write_sorted};
 use futures::TryStreamExt as _;
 use tests::faults::{Answer, Fault, Rule};
@@ -75,6 +75,7 @@ impl OpenLake {
             operation: append(),
             actions,
             transactions: Vec::new(),
+            reads: Reads::Nothing,
         };
         (written, commit)
     }

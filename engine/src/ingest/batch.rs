@@ -21,7 +21,7 @@ use crate::formats::ReadOptions;
 use crate::lake::Lake;
 use crate::session;
 use crate::tables::Table;
-use crate::tables::commit::{Commit, Outcome, append, commit};
+use crate::tables::commit::{Commit, Outcome, Reads, append, commit};
 use crate::tables::write::{Written, discard, write_sorted};
 
 /// Batches waiting for each writer.
@@ -294,6 +294,7 @@ async fn commit_group(
             },
             actions,
             transactions,
+            reads: Reads::Nothing,
         };
         let outcome = commit(&destination.table, changes).await;
         if !matches!(outcome, Ok(Outcome::Committed(_))) {

@@ -15,7 +15,7 @@ use super::summary::InputSummary;
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::session;
-use crate::tables::commit::{Commit, Outcome, append, commit};
+use crate::tables::commit::{Commit, Outcome, Reads, append, commit};
 use crate::tables::transactions::{self, Recorded};
 use crate::tables::{LakeTableProvider, Table, write};
 
@@ -270,6 +270,7 @@ async fn enter(lake: &Lake, rows: Vec<Row>) -> Result<()> {
                 .values()
                 .map(|row| transaction(&row.input_id, row.records.unwrap_or(0).unsigned_abs()))
                 .collect(),
+            reads: Reads::Nothing,
         };
         match commit(&table, changes).await? {
             Outcome::Committed(_) => return Ok(()),

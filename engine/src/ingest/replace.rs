@@ -6,8 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::arrow::datatypes::Int64Type;
 use datafusion::error::Result as DFResult;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::prelude::{Expr, SessionContext, col, lit};
@@ -20,6 +19,7 @@ use super::identity::Identified;
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::session;
+use crate::tables::write::as_stored;
 use crate::tables::{LakeTableProvider, Table};
 
 /// What a replacing commit takes out of a table, and what of it goes back in.
@@ -95,7 +95,7 @@ pub async fn find(
         .execute_stream()
         .await?;
     let schema = Table::schema(base);
-    let kept = kept.map(move |batch| stored(&batch?, &schema)).boxed();
+    let kept = kept.map(move |batch| as_stored(&batch?, &schema)).boxed();
     Ok(Replaced {
         removes,
         kept: Mutex::new(Some(kept)),
@@ -114,15 +114,4 @@ async fn rows(context: &SessionContext, provider: LakeTableProvider, filter: Exp
         .filter(|batch| batch.num_rows() > 0)
         .map(|batch| batch.column(0).as_primitive::<Int64Type>().value(0))
         .sum())
-}
-
-/// Rows as queries see them (views) in the types that are stored.
-fn stored(batch: &RecordBatch, schema: &SchemaRef) -> DFResult<RecordBatch> {
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| cast(column, field.data_type()))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }

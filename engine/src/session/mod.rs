@@ -1,30 +1,38 @@
-//! The one session factory, and statements run in a session.
+//! The one session factory.
 
 mod external;
 mod functions;
-mod guard;
 mod runtime;
 
+pub use crate::sql::Statement;
 pub use functions::FunctionDoc;
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::UrlTableFactory;
+use datafusion::datasource::dynamic_file::DynamicListTableFactory;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use datafusion::sql::parser::Statement;
 
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
 use crate::config::{Config, threads};
 use crate::error::Result;
 use crate::lake::Lake;
+use crate::sql;
 use crate::storage::Storage;
 use crate::table_functions;
 
 /// SQL over a lake, or over files alone.
 pub struct Session {
     context: SessionContext,
+    config: Config,
+    catalog: Option<Arc<LakeCatalog>>,
+    files: Arc<dyn UrlTableFactory>,
 }
 
 /// The rows of one statement, as they are computed.
@@ -33,6 +41,25 @@ pub struct Answer {
     pub schema: SchemaRef,
     /// The batches. Dropping the stream cancels the statement.
     pub stream: SendableRecordBatchStream,
+}
+
+impl Answer {
+    /// The answer of a statement that changed so many rows.
+    pub fn count(rows: u64) -> Result<Self> {
+        let counts: ArrayRef = Arc::new(UInt64Array::from(vec![rows]));
+        Self::rows(RecordBatch::try_from_iter([("count", counts)])?)
+    }
+
+    /// Rows that are there already.
+    pub fn rows(batch: RecordBatch) -> Result<Self> {
+        let schema = batch.schema();
+        let stream = futures::stream::iter([Ok(batch)]);
+        let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), stream);
+        Ok(Self {
+            schema,
+            stream: Box::pin(stream),
+        })
+    }
 }
 
 impl Session {
@@ -58,12 +85,24 @@ impl Session {
             state.register_udtf(name, function);
         }
         #[allow(clippy::disallowed_methods)] // this is the factory
-        let context = SessionContext::new_with_state(state).enable_url_table();
-        if let Some(lake) = lake {
-            register_store(&runtime, &lake)?;
-            context.register_catalog(CATALOG, Arc::new(LakeCatalog::new(&lake)));
-        }
-        Ok(Self { context })
+        let context = SessionContext::new_with_state(state);
+        let files = Arc::new(DynamicListTableFactory::default());
+        files.session_store().with_state(context.state_weak_ref());
+        let catalog = match lake {
+            Some(lake) => {
+                register_store(&runtime, &lake)?;
+                let catalog = Arc::new(LakeCatalog::new(&lake));
+                context.register_catalog(CATALOG, Arc::clone(&catalog) as _);
+                Some(catalog)
+            }
+            None => None,
+        };
+        Ok(Self {
+            context,
+            config: config.clone(),
+            catalog,
+            files,
+        })
     }
 
     /// Splits a script into statements.
@@ -71,7 +110,7 @@ impl Session {
     /// # Errors
     /// A syntax error, with line and column.
     pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
-        guard::parse(sql)
+        sql::parse(sql)
     }
 
     /// Plans and starts one statement.
@@ -79,15 +118,7 @@ impl Session {
     /// # Errors
     /// Unknown names, wrong types, statements and clauses that this version does not carry out.
     pub async fn execute(&self, statement: Statement) -> Result<Answer> {
-        guard::check_statement(&statement)?;
-        let plan = self.context.state().statement_to_plan(statement).await?;
-        guard::check_plan(&plan)?;
-        let frame = self.context.execute_logical_plan(plan).await?;
-        let stream = frame.execute_stream().await?;
-        Ok(Answer {
-            schema: stream.schema(),
-            stream,
-        })
+        sql::execute(self, statement).await
     }
 
     /// Documentation of every function, sorted by name.
@@ -98,6 +129,36 @@ impl Session {
     /// The DataFusion context below, for tests and for those who build on the engine.
     pub fn context(&self) -> &SessionContext {
         &self.context
+    }
+
+    /// The lake, where there is one.
+    pub fn lake(&self) -> Option<&Arc<Lake>> {
+        self.catalog.as_ref().map(|catalog| catalog.lake())
+    }
+
+    /// The lake's catalog, with the external tables of this session.
+    pub(crate) fn lake_catalog(&self) -> Option<&Arc<LakeCatalog>> {
+        self.catalog.as_ref()
+    }
+
+    /// What makes tables of files that are named in FROM.
+    pub(crate) fn file_tables(&self) -> Arc<dyn UrlTableFactory> {
+        Arc::clone(&self.files)
+    }
+
+    /// The configuration it was made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Runs a plan that changes the session itself.
+    pub(crate) async fn run_in_context(&self, plan: LogicalPlan) -> Result<Answer> {
+        let frame = self.context.execute_logical_plan(plan).await?;
+        let stream = frame.execute_stream().await?;
+        Ok(Answer {
+            schema: stream.schema(),
+            stream,
+        })
     }
 }
 

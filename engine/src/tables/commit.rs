@@ -5,7 +5,8 @@
 //! "somebody else's" file. So each commit here carries an id of its own, and before each attempt
 //! every version that appeared since the base is read: a version with our id is our success; a
 //! transaction id we carry means the work was done by somebody else; a change of metadata or
-//! protocol, or the removal of a file we remove too, is a conflict.
+//! protocol, the removal of a file we remove too, or a change of rows where ours were found by a
+//! condition, is a conflict. So the rows of a table always equal some serial order of its commits.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -43,6 +44,30 @@ pub struct Commit {
     pub actions: Vec<Action>,
     /// Transaction ids: the commit is not made where one of them is in the table already.
     pub transactions: Vec<Transaction>,
+    /// What of the table the changes depend on.
+    pub reads: Reads,
+}
+
+/// What of a table its changes were computed from, beyond the files that they remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Nothing: new rows, or old rows in new files.
+    Nothing,
+    /// Rows, found by a condition. Others' changes of rows meanwhile are then a conflict; blind
+    /// appends are none: they count as made after this commit, which had not seen them.
+    Rows,
+}
+
+impl Commit {
+    /// Whether it adds rows without having looked at the table's.
+    fn is_blind_append(&self) -> bool {
+        self.reads == Reads::Nothing
+            && self.actions.iter().all(|action| match action {
+                Action::Add(add) => add.data_change,
+                Action::Remove(_) => false,
+                _ => true,
+            })
+    }
 }
 
 /// The operation of a commit that only adds rows.
@@ -107,7 +132,10 @@ pub async fn commit_guarded(table: &Table, commit: Commit, guards: Guards) -> Re
             }
         }
         checked = newest.version();
-        let metadata = [(COMMIT_ID.to_string(), json!(id))];
+        let metadata = [
+            (COMMIT_ID.to_string(), json!(id)),
+            ("isBlindAppend".to_string(), json!(commit.is_blind_append())),
+        ];
         let properties = CommitProperties::default()
             .with_metadata(metadata)
             .with_max_retries(0)
@@ -202,6 +230,12 @@ async fn examine(
     if !done.is_empty() {
         return Ok(Some(Outcome::AlreadyDone(done)));
     }
+    if commit.reads == Reads::Rows && changes_rows(&actions) {
+        return Err(Error::Conflict(format!(
+            "another writer changed rows of {} meanwhile (version {version}); run the statement again",
+            table.name()
+        )));
+    }
     if let Some(path) = removed_by_both(&commit.actions, &actions) {
         return Err(Error::Conflict(format!(
             "another writer replaced {path} of {} meanwhile (version {version}); run the statement again",
@@ -214,6 +248,19 @@ async fn examine(
 /// Whether the commit carries this transaction id.
 fn carries(commit: &Commit, app_id: &str) -> bool {
     commit.transactions.iter().any(|txn| txn.app_id == app_id)
+}
+
+/// Whether a commit changes rows otherwise than by appending blindly. One whose author does not say
+/// that it was blind counts as having read.
+fn changes_rows(actions: &[Action]) -> bool {
+    let blind = actions.iter().any(
+        |action| matches!(action, Action::CommitInfo(info) if info.is_blind_append == Some(true)),
+    );
+    actions.iter().any(|action| match action {
+        Action::Add(add) => add.data_change && !blind,
+        Action::Remove(remove) => remove.data_change,
+        _ => false,
+    })
 }
 
 /// A file that both sides remove, whatever `dataChange` says: both rewrites would keep its rows.

@@ -8,8 +8,8 @@ pub mod transactions;
 pub mod write;
 
 pub use definitions::TableDefinition;
-pub use provider::LakeTableProvider;
-pub use table::Table;
+pub use provider::{FILE, LakeTableProvider, ROW};
+pub use table::{Moment, Table};
 
 #[cfg(test)]
 mod tests;

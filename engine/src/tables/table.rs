@@ -1,18 +1,63 @@
 //! A Delta table of the lake: its folder, its log, and the newest snapshot this process has seen.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use deltalake::DeltaTable;
 use deltalake::kernel::EagerSnapshot;
 use deltalake::kernel::transaction::CommitProperties;
-use deltalake::logstore::LogStoreRef;
+use deltalake::logstore::{LogStoreRef, commit_uri_from_version};
 use deltalake::protocol::SaveMode;
+use object_store::ObjectStoreExt as _;
 use tokio::sync::Mutex;
 
-use super::TableDefinition;
+use super::{LakeTableProvider, TableDefinition};
 use crate::error::{Error, Result};
 use crate::storage::Storage;
+
+/// How long the absence of the next log entry is taken for "nothing new". After that the log is
+/// listed again: entries older than the log's retention vanish, and then absence says nothing.
+const LISTING_LASTS: Duration = Duration::from_secs(60);
+
+/// A point in a table's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// A version.
+    Version(u64),
+    /// The last version at or before a time.
+    Timestamp(DateTime<Utc>),
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "as of version {version}"),
+            Self::Timestamp(time) => write!(f, "as of {}", time.to_rfc3339()),
+        }
+    }
+}
+
+/// Loads the version of a moment. Asked for a time before its first version, deltalake gives that
+/// version: here it is an error.
+async fn load(table: &mut DeltaTable, moment: Moment) -> Result<()> {
+    match moment {
+        Moment::Version(version) => table.load_version(version).await?,
+        Moment::Timestamp(time) => {
+            table.load_with_datetime(time).await?;
+            let version = table.version().unwrap_or_default();
+            let entry = commit_uri_from_version(Some(version));
+            let committed = table.log_store().object_store(None).head(&entry).await?;
+            if committed.last_modified.timestamp_millis() > time.timestamp_millis() {
+                return Err(Error::NotFound(
+                    "its first version (of those left) is younger".into(),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
 
 /// A table by its folder. Cheap to share; snapshots taken from it are immutable.
 pub struct Table {
@@ -20,7 +65,34 @@ pub struct Table {
     location: String,
     storage: Storage,
     log_store: LogStoreRef,
-    newest: Mutex<DeltaTable>,
+    newest: Mutex<Newest>,
+    /// The reader of the version that was read last.
+    reader: RwLock<Option<(u64, Arc<LakeTableProvider>)>>,
+}
+
+/// The newest version known, and when the log was last listed for it.
+struct Newest {
+    table: DeltaTable,
+    listed: Option<Instant>,
+}
+
+impl Newest {
+    /// Takes in what others have committed.
+    async fn refresh(&mut self, log_store: &LogStoreRef) -> Result<()> {
+        let recent = self.listed.is_some_and(|at| at.elapsed() < LISTING_LASTS);
+        if let (true, Some(version)) = (recent, self.table.version()) {
+            let next = commit_uri_from_version(Some(version + 1));
+            // One small request, where listing a log takes several on an object store.
+            match log_store.object_store(None).head(&next).await {
+                Err(object_store::Error::NotFound { .. }) => return Ok(()),
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
+            }
+        }
+        self.table.update_state().await?;
+        self.listed = Some(Instant::now());
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for Table {
@@ -40,7 +112,11 @@ impl Table {
             name: name.into(),
             location: location.into(),
             storage: storage.clone(),
-            newest: Mutex::new(DeltaTable::new(Arc::clone(&log_store))),
+            newest: Mutex::new(Newest {
+                table: DeltaTable::new(Arc::clone(&log_store)),
+                listed: None,
+            }),
+            reader: RwLock::default(),
             log_store,
         }))
     }
@@ -92,17 +168,57 @@ impl Table {
         &self.log_store
     }
 
-    /// The newest snapshot: the log is listed, and only what is new is read.
+    /// The newest snapshot; only what is new in the log is read.
     ///
     /// # Errors
     /// `NotFound` where there is no table; whatever the store says.
     pub async fn snapshot(&self) -> Result<EagerSnapshot> {
-        let mut table = self.newest.lock().await;
-        table
-            .update_state()
+        let mut newest = self.newest.lock().await;
+        newest
+            .refresh(&self.log_store)
             .await
-            .map_err(|error| Error::from(error).context(&self.name))?;
-        Ok(table.snapshot().map_err(Error::from)?.snapshot().clone())
+            .map_err(|error| error.context(&self.name))?;
+        let state = newest.table.snapshot().map_err(Error::from)?;
+        Ok(state.snapshot().clone())
+    }
+
+    fn kept(&self, version: u64) -> Option<Arc<LakeTableProvider>> {
+        let kept = self.reader.read().unwrap_or_else(PoisonError::into_inner);
+        let (of, reader) = kept.as_ref()?;
+        (*of == version).then(|| Arc::clone(reader))
+    }
+
+    /// A reader of the newest snapshot, which is kept until there is a newer one.
+    ///
+    /// # Errors
+    /// As [`Table::snapshot`] and [`LakeTableProvider::try_new`].
+    pub async fn reader(&self) -> Result<Arc<LakeTableProvider>> {
+        let snapshot = self.snapshot().await?;
+        let version = snapshot.version();
+        if let Some(reader) = self.kept(version) {
+            return Ok(reader);
+        }
+        let reader = Arc::new(LakeTableProvider::try_new(self, snapshot).await?);
+        let mut kept = self.reader.write().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some((version, Arc::clone(&reader)));
+        Ok(reader)
+    }
+
+    /// A reader of an older version.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such version, or its log or its files are gone already.
+    pub async fn reader_at(&self, moment: Moment) -> Result<Arc<LakeTableProvider>> {
+        let mut table = DeltaTable::new(Arc::clone(&self.log_store));
+        if let Err(error) = load(&mut table, moment).await {
+            let newest = self.snapshot().await?.version();
+            return Err(Error::NotFound(format!(
+                "{} cannot be read {moment}: {error}. Its newest version is {newest}; DESCRIBE HISTORY {} lists those that are left",
+                self.name, self.name
+            )));
+        }
+        let snapshot = table.snapshot().map_err(Error::from)?.snapshot().clone();
+        Ok(Arc::new(LakeTableProvider::try_new(self, snapshot).await?))
     }
 
     /// Logical schema of a snapshot.

@@ -11,7 +11,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use deltalake::kernel::{Action, Transaction};
 use tempfile::TempDir;
 
-use super::commit::{Commit, Guards, Outcome, append, commit, commit_guarded};
+use super::commit::{Commit, Guards, Outcome, Reads, append, commit, commit_guarded};
 use super::write::{Written, write_sorted};
 use super::{LakeTableProvider, Table, transactions};
 use crate::config::Config;
@@ -70,6 +70,7 @@ async fn added(table: &Table, ids: &[&str], transactions: Vec<Transaction>) -> C
         operation: append(),
         actions: files.adds.into_iter().map(Action::Add).collect(),
         transactions,
+        reads: Reads::Nothing,
     }
 }
 

@@ -6,9 +6,11 @@
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::{SortOptions, partition};
+use datafusion::arrow::array::{Array as _, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::{CastOptions, SortOptions, cast_with_options, partition};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::{plan_datafusion_err, plan_err};
+use datafusion::error::Result as DFResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
@@ -16,9 +18,11 @@ use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
-use deltalake::kernel::{Add, EagerSnapshot};
+use deltalake::kernel::{Add, AddCDCFile, EagerSnapshot};
 use deltalake::table::config::TablePropertiesExt as _;
 use futures::StreamExt as _;
+use object_store::ObjectStore;
+use object_store::prefix::PrefixStore;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -28,6 +32,8 @@ use crate::error::{Error, Result};
 
 /// Rows in a row group: large enough to compress well, small enough to skip and to buffer.
 const ROW_GROUP_ROWS: usize = 131_072;
+/// Folder of the change data feed, as the Delta protocol has it.
+const CHANGE_DATA: &str = "_change_data";
 /// Longest prefix of a string kept as its minimum or maximum.
 const STATISTICS_PREFIX: usize = 64;
 /// Table property: columns by which rows are sorted within a partition.
@@ -74,6 +80,34 @@ pub async fn write_sorted(
     }
 }
 
+/// Writes rows of the change data feed (columns of the table and `_change_type`).
+///
+/// # Errors
+/// As [`write_sorted`].
+pub async fn write_change_data(
+    table: &Table,
+    snapshot: &EagerSnapshot,
+    input: SendableRecordBatchStream,
+    context: Arc<TaskContext>,
+    target_file_bytes: u64,
+) -> Result<Vec<AddCDCFile>> {
+    let schema = input.schema();
+    let partitions = snapshot.metadata().partition_columns().to_vec();
+    let sorted = sort(input, &schema, &partitions, context)?;
+    let mut writer = PartitionedWriter::new(table, snapshot, schema, partitions, target_file_bytes);
+    writer.store = Arc::new(PrefixStore::new(writer.store, CHANGE_DATA));
+    // Nothing refers to these files before the commit: after an error they fall to VACUUM.
+    writer.drain(sorted).await?;
+    let files = writer.written.adds.into_iter().map(|add| AddCDCFile {
+        path: format!("{CHANGE_DATA}/{}", add.path),
+        size: add.size,
+        partition_values: add.partition_values,
+        data_change: false,
+        tags: None,
+    });
+    Ok(files.collect())
+}
+
 /// Deletes files that will not be committed. What cannot be deleted falls to VACUUM.
 pub async fn discard(table: &Table, written: &Written) {
     for add in &written.adds {
@@ -84,6 +118,32 @@ pub async fn discard(table: &Table, written: &Written) {
             tracing::debug!(%path, %error, "an uncommitted file stays until vacuum");
         }
     }
+}
+
+/// Rows as queries see them (string views, results of expressions) in the types that are stored.
+///
+/// # Errors
+/// A value that does not fit its column; NULL in a column that may not be NULL.
+pub fn as_stored(batch: &RecordBatch, schema: &SchemaRef) -> DFResult<RecordBatch> {
+    let options = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    for (values, field) in batch.columns().iter().zip(schema.fields()) {
+        let stored = cast_with_options(values, field.data_type(), &options)
+            .map_err(|error| plan_datafusion_err!("column {}: {error}", field.name()))?;
+        if !field.is_nullable() && stored.null_count() > 0 {
+            return plan_err!("column {} may not be NULL", field.name());
+        }
+        columns.push(stored);
+    }
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(
+        Arc::clone(schema),
+        columns,
+        &rows,
+    )?)
 }
 
 /// A plan that sorts one stream by `keys` (ascending, NULLs last).
@@ -116,8 +176,8 @@ fn sort(
     Ok(plan.execute(0, context)?)
 }
 
-struct PartitionedWriter<'a> {
-    table: &'a Table,
+struct PartitionedWriter {
+    store: Arc<dyn ObjectStore>,
     config: WriterConfig,
     partitions: Vec<String>,
     open: Option<DeltaWriter>,
@@ -125,9 +185,9 @@ struct PartitionedWriter<'a> {
     written: Written,
 }
 
-impl<'a> PartitionedWriter<'a> {
+impl PartitionedWriter {
     fn new(
-        table: &'a Table,
+        table: &Table,
         snapshot: &EagerSnapshot,
         schema: SchemaRef,
         partitions: Vec<String>,
@@ -145,7 +205,7 @@ impl<'a> PartitionedWriter<'a> {
             stats_columns,
         );
         Self {
-            table,
+            store: table.log_store().object_store(None),
             config,
             partitions,
             open: None,
@@ -188,10 +248,9 @@ impl<'a> PartitionedWriter<'a> {
     }
 
     async fn append(&mut self, rows: &RecordBatch) -> Result<()> {
-        let store = self.table.log_store().object_store(None);
         let writer = self
             .open
-            .get_or_insert_with(|| DeltaWriter::new(store, self.config.clone()));
+            .get_or_insert_with(|| DeltaWriter::new(Arc::clone(&self.store), self.config.clone()));
         Ok(writer.write(rows).await?)
     }
 

@@ -1,6 +1,7 @@
 //! The files of a snapshot: which ones a query needs, and what is known of them.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringArray,
@@ -23,23 +24,29 @@ use object_store::path::Path;
 use crate::error::{Error, Result};
 use crate::tables::Table;
 
-/// The active files of one snapshot, in the snapshot's order.
+/// The active files of one snapshot, in the snapshot's order. Cheap to clone.
 #[derive(Clone)]
 pub struct FileList {
+    active: Arc<Active>,
+    only: Option<Vec<usize>>,
+}
+
+struct Active {
     snapshot: EagerSnapshot,
     files: Vec<ObjectMeta>,
     /// One row a file, one text column a partition column.
     partitions: RecordBatch,
     /// Rows by file, where the log says.
     rows: Vec<Option<usize>>,
-    only: Option<Vec<usize>>,
+    /// Number of NULLs by file, of the columns asked for so far: the log is slow to say.
+    nulls: RwLock<HashMap<String, Option<ArrayRef>>>,
 }
 
 impl std::fmt::Debug for FileList {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileList")
-            .field("version", &self.snapshot.version())
-            .field("files", &self.files.len())
+            .field("version", &self.active.snapshot.version())
+            .field("files", &self.active.files.len())
             .finish_non_exhaustive()
     }
 }
@@ -78,11 +85,15 @@ impl FileList {
         let options = RecordBatchOptions::new().with_row_count(Some(files.len()));
         let partitions =
             RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?;
-        Ok(Self {
+        let active = Active {
             snapshot,
             files,
             partitions,
             rows,
+            nulls: RwLock::default(),
+        };
+        Ok(Self {
+            active: Arc::new(active),
             only: None,
         })
     }
@@ -91,13 +102,13 @@ impl FileList {
     pub fn all(&self) -> Vec<usize> {
         match &self.only {
             Some(only) => only.clone(),
-            None => (0..self.files.len()).collect(),
+            None => (0..self.active.files.len()).collect(),
         }
     }
 
     /// The same list, of which only these files (paths as in the log, decoded) may be read.
     pub fn restricted_to(&self, paths: &[String]) -> Self {
-        let only = match self.snapshot.try_log_data() {
+        let only = match self.active.snapshot.try_log_data() {
             Ok(log) => log
                 .iter()
                 .enumerate()
@@ -112,6 +123,19 @@ impl FileList {
         }
     }
 
+    /// The same list, of which only these files (by index) may be read.
+    pub fn only(&self, files: Vec<usize>) -> Self {
+        Self {
+            only: Some(files),
+            ..self.clone()
+        }
+    }
+
+    /// The snapshot whose files these are.
+    pub fn snapshot(&self) -> &EagerSnapshot {
+        &self.active.snapshot
+    }
+
     /// Files whose partition values satisfy `predicate`: exact, as all their rows share them.
     pub fn matching_partitions(
         &self,
@@ -122,10 +146,12 @@ impl FileList {
         let columns = schema
             .fields()
             .iter()
-            .map(|field| match self.partitions.column_by_name(field.name()) {
-                Some(texts) => typed(texts, field.data_type()),
-                None => Ok(new_null_array(field.data_type(), self.files.len())),
-            })
+            .map(
+                |field| match self.active.partitions.column_by_name(field.name()) {
+                    Some(texts) => typed(texts, field.data_type()),
+                    None => Ok(new_null_array(field.data_type(), self.active.files.len())),
+                },
+            )
             .collect::<Result<Vec<_>, _>>()?;
         // Data columns stand in as NULLs: the predicate does not look at them.
         let nullable: Vec<_> = schema
@@ -134,7 +160,9 @@ impl FileList {
             .map(|field| field.as_ref().clone().with_nullable(true))
             .collect();
         let batch = RecordBatch::try_new(Arc::new(Schema::new(nullable)), columns)?;
-        let verdict = predicate.evaluate(&batch)?.into_array(self.files.len())?;
+        let verdict = predicate
+            .evaluate(&batch)?
+            .into_array(self.active.files.len())?;
         let verdict: &BooleanArray = verdict.as_boolean();
         Ok(selected
             .into_iter()
@@ -155,7 +183,7 @@ impl FileList {
         else {
             return Ok(selected);
         };
-        let Ok(log) = self.snapshot.try_log_data() else {
+        let Ok(log) = self.active.snapshot.try_log_data() else {
             return Ok(selected);
         };
         let keep = pruning.prune(&log)?;
@@ -179,11 +207,13 @@ impl FileList {
         kept
     }
 
-    /// Files as DataFusion's scan wants them, with typed partition values.
+    /// Files as DataFusion's scan wants them, with typed partition values, and with their index as
+    /// one more where they are `addressed`.
     pub fn partitioned(
         &self,
         selected: &[usize],
         schema: &SchemaRef,
+        addressed: bool,
     ) -> DFResult<Vec<PartitionedFile>> {
         let typed = self
             .partition_fields(schema)
@@ -192,33 +222,43 @@ impl FileList {
         selected
             .iter()
             .map(|file| {
-                let values = typed
+                let mut values = typed
                     .iter()
                     .map(|array| ScalarValue::try_from_array(array, *file))
                     .collect::<DFResult<Vec<_>>>()?;
-                let meta = self.files[*file].clone();
+                if addressed {
+                    values.push(ScalarValue::Int64(i64::try_from(*file).ok()));
+                }
+                let meta = self.active.files[*file].clone();
                 Ok(PartitionedFile::new_from_meta(meta).with_partition_values(values))
             })
             .collect()
     }
 
     /// Row counts are exact; minima and maxima are not (writers truncate strings).
-    pub fn statistics(&self, selected: &[usize], schema: &SchemaRef) -> Statistics {
+    /// Nulls are counted in the `projected` columns only.
+    pub fn statistics(
+        &self,
+        selected: &[usize],
+        schema: &SchemaRef,
+        projected: Option<&Vec<usize>>,
+    ) -> Statistics {
         let bytes = selected
             .iter()
-            .map(|file| usize::try_from(self.files[*file].size).unwrap_or(usize::MAX))
+            .map(|file| usize::try_from(self.active.files[*file].size).unwrap_or(usize::MAX))
             .fold(0, usize::saturating_add);
         let rows = selected
             .iter()
             .try_fold(0_usize, |sum, file| Some(sum + self.row_count(*file)?));
-        let log = self.snapshot.try_log_data().ok();
         let column_statistics = schema
             .fields()
             .iter()
-            .map(|field| {
-                let nulls = log
-                    .as_ref()
-                    .and_then(|log| log.null_counts(&Column::from_name(field.name())));
+            .enumerate()
+            .map(|(index, field)| {
+                let asked_for = projected.is_none_or(|columns| columns.contains(&index));
+                let nulls = asked_for
+                    .then(|| self.active.null_counts(field.name()))
+                    .flatten();
                 let count = nulls.and_then(|nulls| sum(&nulls, selected));
                 ColumnStatistics {
                     null_count: count.map_or(Precision::Absent, Precision::Exact),
@@ -233,8 +273,9 @@ impl FileList {
         }
     }
 
-    fn row_count(&self, file: usize) -> Option<usize> {
-        self.rows.get(file).copied().flatten()
+    /// Rows of a file, where the log says.
+    pub fn row_count(&self, file: usize) -> Option<usize> {
+        self.active.rows.get(file).copied().flatten()
     }
 
     /// Partition columns in the order of the scan's schema, with their text values.
@@ -243,9 +284,25 @@ impl FileList {
         schema: &'a SchemaRef,
     ) -> impl Iterator<Item = (&'a DataType, &'a ArrayRef)> {
         schema.fields().iter().filter_map(|field| {
-            let texts = self.partitions.column_by_name(field.name())?;
+            let texts = self.active.partitions.column_by_name(field.name())?;
             Some((field.data_type(), texts))
         })
+    }
+}
+
+impl Active {
+    /// NULLs of a column by file, where the log says.
+    fn null_counts(&self, column: &str) -> Option<ArrayRef> {
+        let known = self.nulls.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counts) = known.get(column) {
+            return counts.clone();
+        }
+        drop(known);
+        let log = self.snapshot.try_log_data().ok();
+        let counts = log.and_then(|log| log.null_counts(&Column::from_name(column)));
+        let mut known = self.nulls.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(column.to_string(), counts.clone());
+        counts
     }
 }
 

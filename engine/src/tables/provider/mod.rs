@@ -4,8 +4,11 @@
 //! DataFusion the snapshot's file list, partition values and statistics. Tables with deletion
 //! vectors or column mapping are read through deltalake's provider: correct, if slower.
 
+mod address;
 mod files;
 mod types;
+
+pub use address::{FILE, ROW};
 
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -26,19 +30,22 @@ use deltalake::DeltaTable;
 use deltalake::kernel::EagerSnapshot;
 
 use self::files::FileList;
-use super::Table;
+use super::{Table, definitions};
 use crate::error::{Error, Result};
 
 /// A table at one version.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LakeTableProvider {
+    location: String,
     schema: SchemaRef,
     partition_columns: Vec<String>,
     definition: Option<String>,
+    /// Whether rows carry their address: [`FILE`] and [`ROW`].
+    addressed: bool,
     scan: Scan,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Scan {
     Parquet {
         files: FileList,
@@ -61,17 +68,21 @@ impl LakeTableProvider {
             delta.load_version(snapshot.version()).await?;
             let provider = delta.table_provider().await?;
             return Ok(Self {
+                location: table.location().into(),
                 schema: provider.schema(),
                 partition_columns,
-                definition: None,
+                definition: definition_of(table),
+                addressed: false,
                 scan: Scan::Deltalake(provider),
             });
         }
         let store = ObjectStoreUrl::parse(table.storage().store_url()?)?;
         Ok(Self {
+            location: table.location().into(),
             schema: types::query_schema(&Table::schema(&snapshot)),
             partition_columns,
-            definition: None,
+            definition: definition_of(table),
+            addressed: false,
             scan: Scan::Parquet {
                 files: FileList::try_new(table, snapshot)?,
                 store,
@@ -79,32 +90,75 @@ impl LakeTableProvider {
         })
     }
 
-    /// The statement shown as the table's definition.
-    pub fn with_definition(mut self, sql: Option<String>) -> Self {
-        self.definition = sql;
-        self
-    }
-
     /// The same table, of which only these files (paths as in the log, decoded) are read.
     ///
     /// # Errors
     /// `Unsupported` for tables read through deltalake.
     pub fn restricted_to(&self, paths: &[String]) -> Result<Self> {
-        let Scan::Parquet { files, store } = &self.scan else {
-            return Err(Error::Unsupported(
-                "a table with deletion vectors or column mapping is only read, not rewritten"
-                    .into(),
-            ));
-        };
+        let (files, store) = self.rewritable()?;
         Ok(Self {
-            schema: Arc::clone(&self.schema),
-            partition_columns: self.partition_columns.clone(),
-            definition: None,
             scan: Scan::Parquet {
                 files: files.restricted_to(paths),
                 store: store.clone(),
             },
+            ..self.clone()
         })
+    }
+
+    /// The same table, of which only these files (positions in [`FileList::all`]) are read.
+    pub fn restricted_to_files(&self, files: Vec<usize>) -> Result<Self> {
+        let (list, store) = self.rewritable()?;
+        Ok(Self {
+            scan: Scan::Parquet {
+                files: list.only(files),
+                store: store.clone(),
+            },
+            ..self.clone()
+        })
+    }
+
+    /// The same table with two more columns, [`FILE`] and [`ROW`], that say where a row lies.
+    ///
+    /// # Errors
+    /// `Unsupported` for tables read through deltalake.
+    pub fn with_addresses(&self) -> Result<Self> {
+        self.rewritable()?;
+        Ok(Self {
+            schema: address::extended(&self.schema),
+            addressed: true,
+            ..self.clone()
+        })
+    }
+
+    /// The table's folder, relative to the lake.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// The snapshot that is read.
+    ///
+    /// # Errors
+    /// `Unsupported` for tables read through deltalake.
+    pub fn snapshot(&self) -> Result<&EagerSnapshot> {
+        Ok(self.rewritable()?.0.snapshot())
+    }
+
+    /// Rows of a file (a position in [`FileList::all`]), where the log says.
+    pub fn rows_of(&self, file: usize) -> Option<usize> {
+        match &self.scan {
+            Scan::Parquet { files, .. } => files.row_count(file),
+            Scan::Deltalake(_) => None,
+        }
+    }
+
+    fn rewritable(&self) -> Result<(&FileList, &ObjectStoreUrl)> {
+        match &self.scan {
+            Scan::Parquet { files, store } => Ok((files, store)),
+            Scan::Deltalake(_) => Err(Error::Unsupported(
+                "a table with deletion vectors or column mapping is only read, not rewritten"
+                    .into(),
+            )),
+        }
     }
 
     fn is_partition_filter(&self, filter: &Expr) -> bool {
@@ -117,16 +171,29 @@ impl LakeTableProvider {
 
     /// File columns first, then partition columns: the order in which DataFusion's scan has them.
     fn scan_schema(&self) -> TableSchema {
-        let (partitions, file): (Vec<_>, Vec<_>) = self
+        let (mut partitions, mut file): (Vec<_>, Vec<_>) = self
             .schema
             .fields()
             .iter()
             .cloned()
             .partition(|field| self.partition_columns.contains(field.name()));
+        let mut made_by_reader = Vec::new();
+        if self.addressed {
+            partitions.extend(file.extract_if(.., |field| field.name() == FILE));
+            made_by_reader.extend(file.extract_if(.., |field| field.name() == ROW));
+        }
         TableSchema::builder(Arc::new(datafusion::arrow::datatypes::Schema::new(file)))
             .with_table_partition_cols(partitions)
+            .with_virtual_columns(made_by_reader)
             .build()
     }
+}
+
+/// The statement shown as the table's definition.
+fn definition_of(table: &Table) -> Option<String> {
+    definitions::definition(table.name())
+        .ok()
+        .map(|definition| definition.sql.clone())
 }
 
 #[async_trait]
@@ -222,16 +289,25 @@ impl TableProvider for LakeTableProvider {
                 table_schema.project(&columns)?,
             ))));
         }
-        let statistics = files.statistics(&selected, &table_schema);
-        let groups = FileGroup::new(files.partitioned(&selected, &table_schema)?)
+        let statistics = files.statistics(&selected, &table_schema, projection.as_ref());
+        let groups = FileGroup::new(files.partitioned(&selected, &table_schema, self.addressed)?)
             .split_files(state.config().target_partitions());
-        let options = state.config_options().execution.parquet.clone();
-        let source = ParquetSource::new(scan_schema).with_table_parquet_options(
-            datafusion::common::config::TableParquetOptions {
+        let mut options = state.config_options().execution.parquet.clone();
+        // Row by row a filter pays where it keeps other columns from being decoded. The filter of a
+        // join, which arrives later and is costly for each row, then only skips whole row groups.
+        options.pushdown_filters &= !exact;
+        let runtime = state.runtime_env();
+        // Footers come from the cache; without this factory they are read for each statement.
+        let readers = CachedParquetFileReaderFactory::new(
+            runtime.object_store(store)?,
+            runtime.cache_manager.get_file_metadata_cache(),
+        );
+        let source = ParquetSource::new(scan_schema)
+            .with_table_parquet_options(datafusion::common::config::TableParquetOptions {
                 global: options,
                 ..Default::default()
-            },
-        );
+            })
+            .with_parquet_file_reader_factory(Arc::new(readers));
         let config = FileScanConfigBuilder::new(store.clone(), Arc::new(source))
             .with_file_groups(groups)
             .with_statistics(statistics)

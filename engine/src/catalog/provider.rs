@@ -1,0 +1,141 @@
+//! The lake as a DataFusion catalog.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::common::{exec_err, not_impl_err};
+use datafusion::error::Result as DFResult;
+
+use super::SCHEMAS;
+use crate::error::Error;
+use crate::lake::Lake;
+use crate::sql::resolve;
+
+/// The lake as a DataFusion catalog, with the external tables of one session laid over it.
+#[derive(Debug)]
+pub struct LakeCatalog {
+    lake: Arc<Lake>,
+    schemas: Vec<Arc<LakeSchema>>,
+}
+
+impl LakeCatalog {
+    /// The catalog of `lake` for a new session.
+    pub fn new(lake: &Arc<Lake>) -> Self {
+        let schemas = SCHEMAS
+            .iter()
+            .map(|name| {
+                Arc::new(LakeSchema {
+                    lake: Arc::clone(lake),
+                    name,
+                    session_tables: RwLock::default(),
+                })
+            })
+            .collect();
+        Self {
+            lake: Arc::clone(lake),
+            schemas,
+        }
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Arc<Lake> {
+        &self.lake
+    }
+}
+
+impl CatalogProvider for LakeCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        SCHEMAS.map(str::to_string).to_vec()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let found = self.schemas.iter().find(|schema| schema.name == name)?;
+        Some(Arc::clone(found) as Arc<dyn SchemaProvider>)
+    }
+}
+
+/// One schema of a lake. Each look-up takes the newest snapshot; a statement's scope keeps the first.
+#[derive(Debug)]
+struct LakeSchema {
+    lake: Arc<Lake>,
+    name: &'static str,
+    /// External tables: they end with the session.
+    session_tables: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
+}
+
+impl LakeSchema {
+    fn session_table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        self.session_tables
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for LakeSchema {
+    fn table_names(&self) -> Vec<String> {
+        let session = self
+            .session_tables
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.lake.table_names(self.name);
+        names.extend(session.keys().cloned());
+        names
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.session_table(name).is_some()
+            || self.lake.table(&format!("{}.{name}", self.name)).is_ok()
+    }
+
+    fn register_table(
+        &self,
+        name: String,
+        table: Arc<dyn TableProvider>,
+    ) -> DFResult<Option<Arc<dyn TableProvider>>> {
+        if self.lake.table(&format!("{}.{name}", self.name)).is_ok() {
+            return exec_err!(
+                "{}.{name} is a table of the lake; choose another name",
+                self.name
+            );
+        }
+        let mut session = self
+            .session_tables
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(session.insert(name, table))
+    }
+
+    fn deregister_table(&self, name: &str) -> DFResult<Option<Arc<dyn TableProvider>>> {
+        if self.lake.table(&format!("{}.{name}", self.name)).is_ok() {
+            return not_impl_err!("DROP TABLE of a table of the lake; nothing was changed");
+        }
+        let mut session = self
+            .session_tables
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(session.remove(name))
+    }
+
+    async fn table(&self, name: &str) -> DFResult<Option<Arc<dyn TableProvider>>> {
+        if let Some(table) = self.session_table(name) {
+            return Ok(Some(table));
+        }
+        let (name, moment) = resolve::split_moment(name)?;
+        let full_name = format!("{}.{name}", self.name);
+        let table = match self.lake.table(&full_name) {
+            Ok(table) => table,
+            Err(Error::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let reader = match moment {
+            Some(moment) => table.reader_at(moment).await?,
+            None => table.reader().await?,
+        };
+        Ok(Some(reader))
+    }
+}

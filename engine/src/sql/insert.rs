@@ -1,0 +1,375 @@
+//! `INSERT INTO | OVERWRITE t [PARTITION (…)] …`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::datatypes::Int64Type;
+use datafusion::catalog::default_table_source::DefaultTableSource;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Ident, Insert, ObjectName, Statement as Ast, TableObject,
+};
+use deltalake::kernel::Action;
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::Scope;
+use super::resolve::unsupported;
+use super::target::{ADDRESSED, Target, normal};
+use super::template::{Parts, quoted};
+use crate::error::{Error, Result};
+use crate::session::{self, Session};
+use crate::tables::commit::{Commit, Reads, append, commit};
+use crate::tables::write::{self, as_stored};
+use crate::tables::{FILE, LakeTableProvider};
+
+/// Adds the rows of a query, or puts them in the place of those there; tells how many.
+pub async fn insert(session: &Session, statement: &Insert) -> Result<u64> {
+    let name = check(statement)?;
+    let scope = Scope::new(session).await?;
+    let target = Target::of(session, &scope, name).await?;
+    let partition = partition_values(&target, statement)?;
+    let mut query = statement.clone();
+    query.overwrite = false;
+    query.has_table_keyword = false;
+    query.partitioned = None;
+    query
+        .columns
+        .append(&mut into_names(std::mem::take(&mut query.after_columns)));
+    if !partition.is_empty() {
+        with_partition(&target, &mut query, &partition)?;
+    }
+    let planned = scope.plan_ast(Ast::Insert(query)).await?;
+    let LogicalPlan::Dml(insert) = planned else {
+        return Err(Error::Internal(
+            "INSERT was planned as something else".into(),
+        ));
+    };
+    rows_into(
+        session,
+        &scope,
+        &target,
+        &insert.input,
+        &Removed::of(statement, partition),
+    )
+    .await
+}
+
+/// Which rows go when new ones come.
+enum Removed {
+    None,
+    All,
+    Partition(Vec<(String, Expr)>),
+}
+
+impl Removed {
+    fn of(statement: &Insert, partition: Vec<(String, Expr)>) -> Self {
+        match (statement.overwrite, partition.is_empty()) {
+            (false, _) => Self::None,
+            (true, true) => Self::All,
+            (true, false) => Self::Partition(partition),
+        }
+    }
+}
+
+/// Writes the rows of `plan` (columns of the table, in its order) and commits them.
+async fn rows_into(
+    session: &Session,
+    scope: &Scope,
+    target: &Target,
+    plan: &LogicalPlan,
+    removed: &Removed,
+) -> Result<u64> {
+    let base = target.base()?.clone();
+    let schema = target.stored_schema()?;
+    let optimized = scope.state().optimize(plan)?;
+    let reads = match reads(&optimized, target.reader.location())? {
+        true => Reads::Rows,
+        false => Reads::Nothing,
+    };
+    let rows = scope.run(&optimized).await?.stream;
+    let stored = Arc::clone(&schema);
+    let rows = rows.map(move |batch| as_stored(&batch?, &stored));
+    let written = write::write_sorted(
+        &target.table,
+        &base,
+        Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
+        session::write_context(session.config())?.task_ctx(),
+        session.config().ingest.target_file_bytes,
+    )
+    .await?;
+    let (removes, operation) = match removed {
+        Removed::None => (Vec::new(), append()),
+        Removed::All => (all_files(target)?, overwrite(None)),
+        Removed::Partition(values) => {
+            let predicate: Vec<String> = values
+                .iter()
+                .map(|(column, value)| format!("{} = {value}", quoted(column)))
+                .collect();
+            let removes = partition_files(scope, target, values).await?;
+            (removes, overwrite(Some(predicate.join(" AND "))))
+        }
+    };
+    if written.adds.is_empty() && removes.is_empty() {
+        return Ok(0);
+    }
+    let mut actions = removes;
+    actions.extend(written.adds.iter().cloned().map(Action::Add));
+    let changes = Commit {
+        base,
+        operation,
+        actions,
+        transactions: Vec::new(),
+        reads,
+    };
+    if let Err(error) = commit(&target.table, changes).await {
+        if matches!(error, Error::Conflict(_)) {
+            write::discard(&target.table, &written).await;
+        }
+        return Err(error);
+    }
+    Ok(written.rows)
+}
+
+fn overwrite(predicate: Option<String>) -> DeltaOperation {
+    DeltaOperation::Write {
+        mode: SaveMode::Overwrite,
+        partition_by: None,
+        predicate,
+    }
+}
+
+/// Whether a plan reads the table in this folder.
+fn reads(plan: &LogicalPlan, location: &str) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let source =
+                (scan.source.as_ref() as &dyn std::any::Any).downcast_ref::<DefaultTableSource>();
+            let provider = source.and_then(|source| {
+                (source.table_provider.as_ref() as &dyn std::any::Any)
+                    .downcast_ref::<LakeTableProvider>()
+            });
+            found |= provider.is_some_and(|provider| provider.location() == location);
+        }
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(found)
+}
+
+fn all_files(target: &Target) -> Result<Vec<Action>> {
+    Ok(target
+        .base()?
+        .try_log_data()?
+        .iter()
+        .map(|file| Action::Remove(file.remove_action(true)))
+        .collect())
+}
+
+/// Removes of the files in one partition.
+async fn partition_files(
+    scope: &Scope,
+    target: &Target,
+    values: &[(String, Expr)],
+) -> Result<Vec<Action>> {
+    target.pin_addressed(scope)?;
+    let mut parts = Parts::default();
+    let conditions: Vec<String> = values
+        .iter()
+        .map(|(column, value)| {
+            let value = parts.expression(value.clone());
+            format!("{} IS NOT DISTINCT FROM {value}", quoted(column))
+        })
+        .collect();
+    let query = parts.fill(&format!(
+        "SELECT DISTINCT {FILE} FROM main.{ADDRESSED} WHERE {}",
+        conditions.join(" AND ")
+    ))?;
+    let plan = scope.plan_ast(query).await?;
+    let found: Vec<RecordBatch> = scope.run(&plan).await?.stream.try_collect().await?;
+    let files: HashSet<i64> = found
+        .iter()
+        .flat_map(|batch| {
+            batch
+                .column(0)
+                .as_primitive::<Int64Type>()
+                .values()
+                .to_vec()
+        })
+        .collect();
+    let log = target.base()?.try_log_data()?;
+    Ok((0_i64..)
+        .zip(log.iter())
+        .filter(|(index, _)| files.contains(index))
+        .map(|(_, file)| Action::Remove(file.remove_action(true)))
+        .collect())
+}
+
+/// The table's name, where the statement has no clause that is not carried out.
+fn check(statement: &Insert) -> Result<&ObjectName> {
+    let Insert {
+        insert_token: _,
+        optimizer_hints,
+        or,
+        ignore,
+        into: _,
+        table,
+        table_alias,
+        columns: _,
+        overwrite: _,
+        source,
+        assignments,
+        partitioned: _,
+        after_columns: _,
+        has_table_keyword: _,
+        on,
+        returning,
+        output,
+        replace_into,
+        priority,
+        insert_alias,
+        settings,
+        format_clause,
+        multi_table_insert_type,
+        multi_table_into_clauses,
+        multi_table_when_clauses,
+        multi_table_else_clause,
+    } = statement;
+    let several = multi_table_insert_type.is_some()
+        || !multi_table_into_clauses.is_empty()
+        || !multi_table_when_clauses.is_empty()
+        || multi_table_else_clause.is_some();
+    for (given, clause) in [
+        (!optimizer_hints.is_empty(), "an optimizer hint"),
+        (
+            or.is_some() || *ignore || *replace_into,
+            "INSERT OR …, INSERT IGNORE, REPLACE (use MERGE)",
+        ),
+        (
+            table_alias.is_some() || insert_alias.is_some(),
+            "INSERT INTO … AS",
+        ),
+        (
+            source.is_none() || !assignments.is_empty(),
+            "INSERT without VALUES or a query",
+        ),
+        (on.is_some(), "INSERT … ON CONFLICT (use MERGE)"),
+        (
+            returning.is_some() || output.is_some(),
+            "INSERT … RETURNING",
+        ),
+        (
+            priority.is_some(),
+            "INSERT LOW_PRIORITY, DELAYED, HIGH_PRIORITY",
+        ),
+        (
+            settings.is_some() || format_clause.is_some(),
+            "INSERT … SETTINGS, FORMAT",
+        ),
+        (several, "INSERT of several tables"),
+    ] {
+        if given {
+            return Err(unsupported(clause));
+        }
+    }
+    match table {
+        TableObject::TableName(name) => Ok(name),
+        other => Err(Error::Invalid(format!(
+            "{other} is not the name of a table"
+        ))),
+    }
+}
+
+fn into_names(columns: Vec<Ident>) -> Vec<ObjectName> {
+    columns
+        .into_iter()
+        .map(|column| ObjectName::from(vec![column]))
+        .collect()
+}
+
+/// `PARTITION (column = value, …)`.
+fn partition_values(target: &Target, statement: &Insert) -> Result<Vec<(String, Expr)>> {
+    let known = target.base()?.metadata().partition_columns().to_vec();
+    let mut values = Vec::new();
+    for item in statement.partitioned.iter().flatten() {
+        let Expr::BinaryOp {
+            left,
+            op: BinaryOperator::Eq,
+            right,
+        } = item
+        else {
+            return Err(Error::Unsupported(format!(
+                "PARTITION ({item}): say column = value for each column; nothing was changed"
+            )));
+        };
+        let column = match left.as_ref() {
+            Expr::Identifier(name) => normal(name),
+            other => {
+                return Err(Error::Invalid(format!(
+                    "PARTITION: {other} is not a column"
+                )));
+            }
+        };
+        if !known.contains(&column) {
+            return Err(Error::Invalid(format!(
+                "{} is not partitioned by {column}; its partition columns are: {}",
+                target.table.name(),
+                known.join(", ")
+            )));
+        }
+        values.push((column, right.as_ref().clone()));
+    }
+    Ok(values)
+}
+
+/// Lets the query give the columns without the partition's, whose values are appended.
+fn with_partition(
+    target: &Target,
+    statement: &mut Insert,
+    partition: &[(String, Expr)],
+) -> Result<()> {
+    let fixed: Vec<&str> = partition
+        .iter()
+        .map(|(column, _)| column.as_str())
+        .collect();
+    if statement.columns.is_empty() {
+        let schema = target.stored_schema()?;
+        let free = schema
+            .fields()
+            .iter()
+            .filter(|field| !fixed.contains(&field.name().as_str()));
+        statement.columns = into_names(
+            free.map(|field| Ident::with_quote('"', field.name()))
+                .collect(),
+        );
+    }
+    let Some(source) = statement.source.take() else {
+        return Err(unsupported("INSERT without VALUES or a query"));
+    };
+    let mut parts = Parts::default();
+    let values: Vec<String> = partition
+        .iter()
+        .map(|(_, value)| parts.expression(value.clone()))
+        .collect();
+    let rows = parts.query(*source);
+    let text = format!("SELECT rows.*, {} FROM {rows} AS rows", values.join(", "));
+    let Ast::Query(query) = parts.fill(&text)? else {
+        return Err(Error::Internal(
+            "INSERT … PARTITION was put together wrongly".into(),
+        ));
+    };
+    statement.source = Some(query);
+    statement.columns.extend(into_names(
+        fixed
+            .iter()
+            .map(|column| Ident::with_quote('"', *column))
+            .collect(),
+    ));
+    Ok(())
+}

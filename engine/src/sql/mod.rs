@@ -1,0 +1,27 @@
+//! Statements: what DataFusion plans, and what the lake adds to it.
+//!
+//! The way of a statement: text to syntax ([`statement`]), clauses that nobody would carry out
+//! refused and time travel turned into names ([`resolve`]), one version of each table pinned
+//! ([`scope`]), then planned and run by DataFusion or by one of the files below. What changes rows
+//! finds them by a query of its own and rewrites their files ([`rewrite`]), never through hooks of
+//! a table provider, which see a subquery as no condition at all.
+
+mod change_data;
+mod delete;
+mod dialect;
+mod execute;
+mod insert;
+mod merge;
+pub(crate) mod resolve;
+mod rewrite;
+mod scope;
+mod statement;
+mod target;
+mod template;
+#[cfg(test)]
+mod tests;
+mod update;
+
+pub use execute::execute;
+pub use scope::Scope;
+pub use statement::{Statement, parse};

@@ -1,0 +1,363 @@
+//! Rows changed by address: the files that hold them are written anew without them.
+//!
+//! A statement gives one query over its target: for each row to change, where it lies ([`FILE`],
+//! [`ROW`], NULL for a new row), what becomes of it ([`ACTION`]) and its new values. While the new
+//! rows stream into the writer, the addresses are marked; then follow the rows of the same files
+//! that were not marked. One commit removes the old files and adds the new ones, unless the table
+//! changed meanwhile: then the whole statement starts again from the newer version.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::compute::{filter_record_batch, not};
+use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::common::{exec_err, plan_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result as DFResult;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use deltalake::kernel::Action;
+use deltalake::protocol::DeltaOperation;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use rand::Rng as _;
+
+use super::Scope;
+use super::change_data::{Change, Feed};
+use super::target::Target;
+use crate::error::{Error, Result};
+use crate::session::{self, Session};
+use crate::tables::commit::{Commit, Reads, commit};
+use crate::tables::write::{self, as_stored};
+use crate::tables::{FILE, LakeTableProvider, ROW};
+
+/// Column that says what becomes of a row: one of [`Action`]'s numbers; NULL leaves it alone.
+pub const ACTION: &str = "__paratope_action";
+/// The row goes.
+pub const DELETE: i64 = 0;
+/// The row gets the values given.
+pub const UPDATE: i64 = 1;
+/// A new row.
+pub const INSERT: i64 = 2;
+
+/// How often a statement starts again after others changed the table under it.
+const ATTEMPTS: u32 = 30;
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Runs a statement until the table holds still for it.
+///
+/// # Errors
+/// The statement's own; `Conflict` where others were faster every time.
+pub async fn until_settled<'a, T>(statement: impl Fn() -> BoxFuture<'a, Result<T>>) -> Result<T> {
+    let mut attempt = 0;
+    loop {
+        match statement().await {
+            Err(Error::Conflict(reason)) if attempt < ATTEMPTS => {
+                tracing::debug!(attempt, reason, "overtaken, starting again");
+                let ceiling = FIRST_WAIT
+                    .saturating_mul(1 << attempt.min(16))
+                    .min(LONGEST_WAIT);
+                let wait = rand::rng().random_range(FIRST_WAIT / 2..=ceiling);
+                tokio::time::sleep(wait).await;
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Carries out the changes that `plan` lists and commits them; tells how many rows they were.
+pub async fn rewrite(
+    session: &Session,
+    scope: &Scope,
+    target: &Target,
+    plan: &LogicalPlan,
+    operation: DeltaOperation,
+) -> Result<u64> {
+    let base = target.base()?.clone();
+    let schema = target.stored_schema()?;
+    let marks = Arc::new(Mutex::new(Marks::default()));
+    let (feed, feed_files) = Feed::start(session, target)?.unzip();
+    let changed = scope.run(plan).await?.stream;
+    let new_rows = {
+        let (marks, schema, feed) = (Arc::clone(&marks), Arc::clone(&schema), feed.clone());
+        changed.then(move |batch| {
+            let (marks, schema, feed) = (Arc::clone(&marks), Arc::clone(&schema), feed.clone());
+            async move {
+                let new = lock(&marks).take(&batch?, &schema)?;
+                if let Some(feed) = &feed {
+                    feed.send(&new.inserted()?, Change::Insert).await?;
+                    feed.send(&new.updated()?, Change::After).await?;
+                }
+                Ok(new.rows)
+            }
+        })
+    };
+    let kept_rows = {
+        // Starts when the last new row has been read: by then all addresses are marked.
+        let kept = Kept {
+            state: scope.state().clone(),
+            marks: Arc::clone(&marks),
+            reader: Arc::clone(&target.reader),
+            schema: Arc::clone(&schema),
+            feed,
+        };
+        futures::stream::once(kept.start()).try_flatten()
+    };
+    let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), new_rows.chain(kept_rows));
+    let written = write::write_sorted(
+        &target.table,
+        &base,
+        Box::pin(rows),
+        session::write_context(session.config())?.task_ctx(),
+        session.config().ingest.target_file_bytes,
+    )
+    .await?;
+    let (changes, touched) = {
+        let marks = lock(&marks);
+        (
+            marks.changes,
+            marks.files.keys().copied().collect::<Vec<_>>(),
+        )
+    };
+    if changes == 0 {
+        return Ok(0);
+    }
+    let mut actions: Vec<Action> = base
+        .try_log_data()?
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| touched.binary_search(index).is_ok())
+        .map(|(_, file)| Action::Remove(file.remove_action(true)))
+        .collect();
+    actions.extend(written.adds.iter().cloned().map(Action::Add));
+    if let Some(files) = feed_files {
+        actions.extend(files.finish().await?);
+    }
+    let changes_made = Commit {
+        base,
+        operation,
+        actions,
+        transactions: Vec::new(),
+        reads: Reads::Rows,
+    };
+    if let Err(error) = commit(&target.table, changes_made).await {
+        if matches!(error, Error::Conflict(_)) {
+            write::discard(&target.table, &written).await;
+        }
+        return Err(error);
+    }
+    Ok(changes)
+}
+
+fn lock(marks: &Mutex<Marks>) -> std::sync::MutexGuard<'_, Marks> {
+    marks.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Addresses of changed rows.
+#[derive(Debug, Default)]
+struct Marks {
+    files: BTreeMap<usize, FileMarks>,
+    /// Rows changed, added and removed.
+    changes: u64,
+}
+
+#[derive(Debug, Default)]
+struct FileMarks {
+    changed: Bits,
+    /// Those of them that get new values.
+    updated: Bits,
+}
+
+/// A set of row numbers, a bit each.
+#[derive(Debug, Default)]
+struct Bits {
+    words: Vec<u64>,
+    ones: usize,
+}
+
+impl Bits {
+    /// Tells whether the bit was not set before.
+    fn set(&mut self, bit: usize) -> bool {
+        let (word, mask) = (bit / 64, 1_u64 << (bit % 64));
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        let fresh = self.words[word] & mask == 0;
+        self.words[word] |= mask;
+        self.ones += usize::from(fresh);
+        fresh
+    }
+
+    fn get(&self, bit: usize) -> bool {
+        self.words
+            .get(bit / 64)
+            .is_some_and(|word| word & (1 << (bit % 64)) != 0)
+    }
+}
+
+/// New rows, as stored, and which of them were there before with other values.
+struct NewRows {
+    rows: RecordBatch,
+    were_there: BooleanArray,
+}
+
+impl NewRows {
+    fn inserted(&self) -> DFResult<RecordBatch> {
+        Ok(filter_record_batch(&self.rows, &not(&self.were_there)?)?)
+    }
+
+    fn updated(&self) -> DFResult<RecordBatch> {
+        Ok(filter_record_batch(&self.rows, &self.were_there)?)
+    }
+}
+
+impl Marks {
+    /// Marks the addresses of a batch of changes and gives its new rows.
+    fn take(&mut self, batch: &RecordBatch, schema: &SchemaRef) -> DFResult<NewRows> {
+        let files = batch.column(0).as_primitive::<Int64Type>();
+        let rows = batch.column(1).as_primitive::<Int64Type>();
+        let actions = batch.column(2).as_primitive::<Int64Type>();
+        let mut written = Vec::with_capacity(batch.num_rows());
+        let mut were_there = Vec::new();
+        for index in 0..batch.num_rows() {
+            if actions.is_null(index) {
+                written.push(false);
+                continue;
+            }
+            self.changes += 1;
+            let stays = actions.value(index) != DELETE;
+            written.push(stays);
+            if stays {
+                were_there.push(files.is_valid(index));
+            }
+            if files.is_null(index) {
+                continue;
+            }
+            let (file, row) = (position(files.value(index))?, position(rows.value(index))?);
+            let marks = self.files.entry(file).or_default();
+            if !marks.changed.set(row) {
+                return plan_err!(
+                    "a row of the table is matched by several rows of the source, so its change is not determined; make the keys of the source unique (for example with SELECT DISTINCT or GROUP BY)"
+                );
+            }
+            if stays {
+                marks.updated.set(row);
+            }
+        }
+        if batch.num_columns() == 3 {
+            return Ok(NewRows {
+                rows: RecordBatch::new_empty(Arc::clone(schema)),
+                were_there: BooleanArray::from(Vec::<bool>::new()),
+            });
+        }
+        let values: Vec<usize> = (3..batch.num_columns()).collect();
+        let values = batch.project(&values)?;
+        let values = filter_record_batch(&values, &BooleanArray::from(written))?;
+        Ok(NewRows {
+            rows: as_stored(&values, schema)?,
+            were_there: BooleanArray::from(were_there),
+        })
+    }
+}
+
+fn position(value: i64) -> DFResult<usize> {
+    match usize::try_from(value) {
+        Ok(position) => Ok(position),
+        Err(_) => exec_err!("{value} is not the address of a row"),
+    }
+}
+
+/// The rows of touched files that stay.
+struct Kept {
+    state: SessionState,
+    marks: Arc<Mutex<Marks>>,
+    reader: Arc<LakeTableProvider>,
+    schema: SchemaRef,
+    feed: Option<Feed>,
+}
+
+impl Kept {
+    async fn start(self) -> DFResult<BoxStream<'static, DFResult<RecordBatch>>> {
+        // A file all of whose rows change has none to keep; the feed wants its old rows.
+        let read = |(file, marks): &(&usize, &FileMarks)| {
+            self.feed.is_some() || self.reader.rows_of(**file) != Some(marks.changed.ones)
+        };
+        let files = lock(&self.marks)
+            .files
+            .iter()
+            .filter(read)
+            .map(|(file, _)| *file)
+            .collect::<Vec<_>>();
+        if files.is_empty() {
+            return Ok(futures::stream::empty().boxed());
+        }
+        let reader = self.reader.with_addresses()?.restricted_to_files(files)?;
+        let plan = LogicalPlanBuilder::scan("kept", provider_as_source(Arc::new(reader)), None)?
+            .build()?;
+        let physical = self.state.create_physical_plan(&plan).await?;
+        let rows = execute_stream(physical, self.state.task_ctx())?;
+        let kept = rows.then(move |batch| {
+            let sorted =
+                batch.and_then(|batch| OldRows::of(&batch, &lock(&self.marks), &self.schema));
+            let feed = self.feed.clone();
+            async move {
+                let old = sorted?;
+                if let Some(feed) = &feed {
+                    feed.send(&old.deleted, Change::Delete).await?;
+                    feed.send(&old.updated, Change::Before).await?;
+                }
+                Ok(old.kept)
+            }
+        });
+        Ok(kept.boxed())
+    }
+}
+
+/// Rows of a touched file by what becomes of them, as stored.
+struct OldRows {
+    kept: RecordBatch,
+    deleted: RecordBatch,
+    updated: RecordBatch,
+}
+
+impl OldRows {
+    /// Sorts out a batch of rows with addresses.
+    fn of(batch: &RecordBatch, marks: &Marks, schema: &SchemaRef) -> DFResult<Self> {
+        let address = |name| {
+            let column: Option<&ArrayRef> = batch.column_by_name(name);
+            column.map(|column| column.as_primitive::<Int64Type>())
+        };
+        let (Some(files), Some(rows)) = (address(FILE), address(ROW)) else {
+            return exec_err!("rows came without their addresses");
+        };
+        let (mut kept, mut deleted, mut updated) = (Vec::new(), Vec::new(), Vec::new());
+        for index in 0..batch.num_rows() {
+            let marks = marks.files.get(&position(files.value(index))?);
+            let row = position(rows.value(index))?;
+            let changed = marks.is_some_and(|marks| marks.changed.get(row));
+            let stays = marks.is_some_and(|marks| marks.updated.get(row));
+            kept.push(!changed);
+            deleted.push(changed && !stays);
+            updated.push(changed && stays);
+        }
+        let columns = schema
+            .fields()
+            .iter()
+            .map(|field| batch.schema().index_of(field.name()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let values = as_stored(&batch.project(&columns)?, schema)?;
+        let those = |which: Vec<bool>| filter_record_batch(&values, &BooleanArray::from(which));
+        Ok(Self {
+            kept: those(kept)?,
+            deleted: those(deleted)?,
+            updated: those(updated)?,
+        })
+    }
+}

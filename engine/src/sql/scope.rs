@@ -1,0 +1,230 @@
+//! What one statement sees: each table at one version, however often and wherever it is named.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
+
+use async_trait::async_trait;
+use datafusion::catalog::{
+    CatalogProvider, DynamicFileCatalog, MemoryCatalogProviderList, SchemaProvider, TableProvider,
+};
+use datafusion::common::{exec_err, plan_err};
+use datafusion::datasource::ViewTable;
+use datafusion::error::Result as DFResult;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::sql::parser::Statement as Plain;
+use datafusion::sql::sqlparser::ast::Statement as Ast;
+
+use super::statement::{Statement, parse};
+use crate::catalog::{CATALOG, SCHEMAS};
+use crate::error::{Error, Result};
+use crate::session::{Answer, Session};
+
+/// Views may stand on views, to this depth: beyond it two of them refer to each other.
+const DEEPEST_VIEW: usize = 32;
+
+/// The session as one statement sees it.
+pub struct Scope {
+    state: Arc<SessionState>,
+    pinned: Option<Arc<Pinned>>,
+}
+
+impl Scope {
+    /// A scope in which nothing is pinned yet.
+    pub async fn new(session: &Session) -> Result<Self> {
+        let mut state = session.context().state();
+        let pinned = match session.lake_catalog() {
+            Some(catalog) => Some(Arc::new(Pinned {
+                schemas: SCHEMAS
+                    .iter()
+                    .filter_map(|name| {
+                        let schema = PinnedSchema {
+                            session: catalog.schema(name)?,
+                            name,
+                            tables: RwLock::default(),
+                            state: OnceLock::new(),
+                        };
+                        Some(Arc::new(schema))
+                    })
+                    .collect(),
+            })),
+            None => None,
+        };
+        let mut catalogs = Arc::clone(state.catalog_list());
+        if let Some(pinned) = &pinned {
+            let list = MemoryCatalogProviderList::new();
+            datafusion::catalog::CatalogProviderList::register_catalog(
+                &list,
+                CATALOG.into(),
+                Arc::clone(pinned) as Arc<dyn CatalogProvider>,
+            );
+            catalogs = Arc::new(list);
+        }
+        let files = session.file_tables();
+        state.register_catalog_list(Arc::new(DynamicFileCatalog::new(catalogs, files)));
+        let state = Arc::new(state);
+        for schema in pinned.iter().flat_map(|pinned| &pinned.schemas) {
+            let _ = schema.state.set(Arc::downgrade(&state));
+        }
+        Ok(Self { state, pinned })
+    }
+
+    /// The session's state, with this scope's tables.
+    pub fn state(&self) -> &SessionState {
+        &self.state
+    }
+
+    /// Puts `provider` under a name that statements of this scope can use.
+    pub fn pin(&self, schema: &str, name: &str, provider: Arc<dyn TableProvider>) {
+        let schemas = self.pinned.iter().flat_map(|pinned| &pinned.schemas);
+        for found in schemas.filter(|candidate| candidate.name == schema) {
+            found.keep(name, provider.clone());
+        }
+    }
+
+    /// The table `schema.name` at this scope's version.
+    pub async fn table(&self, schema: &str, name: &str) -> Result<Arc<dyn TableProvider>> {
+        let missing = || Error::NotFound(format!("there is no table {schema}.{name}"));
+        let pinned = self.pinned.as_ref().ok_or_else(missing)?;
+        let schema = pinned.schema(schema).ok_or_else(missing)?;
+        schema.table(name).await?.ok_or_else(missing)
+    }
+
+    /// Plans a statement of DataFusion's.
+    pub async fn plan(&self, statement: Plain) -> Result<LogicalPlan> {
+        Ok(self.state.statement_to_plan(statement).await?)
+    }
+
+    /// Plans a query given as syntax.
+    pub async fn plan_ast(&self, statement: Ast) -> Result<LogicalPlan> {
+        self.plan(Plain::Statement(Box::new(statement))).await
+    }
+
+    /// The physical plan of a logical one.
+    pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self.state.create_physical_plan(plan).await?)
+    }
+
+    /// Starts a plan.
+    pub async fn run(&self, plan: &LogicalPlan) -> Result<Answer> {
+        let physical = self.physical(plan).await?;
+        let stream = execute_stream(physical, self.state.task_ctx())?;
+        Ok(Answer {
+            schema: stream.schema(),
+            stream,
+        })
+    }
+}
+
+/// The lake's catalog with what a statement has looked up.
+#[derive(Debug)]
+struct Pinned {
+    schemas: Vec<Arc<PinnedSchema>>,
+}
+
+impl CatalogProvider for Pinned {
+    fn schema_names(&self) -> Vec<String> {
+        SCHEMAS.map(str::to_string).to_vec()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let found = self.schemas.iter().find(|schema| schema.name == name)?;
+        Some(Arc::clone(found) as Arc<dyn SchemaProvider>)
+    }
+}
+
+struct PinnedSchema {
+    session: Arc<dyn SchemaProvider>,
+    name: &'static str,
+    tables: RwLock<HashMap<String, Arc<dyn TableProvider>>>,
+    /// Plans the definitions of views.
+    state: OnceLock<Weak<SessionState>>,
+}
+
+impl std::fmt::Debug for PinnedSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PinnedSchema")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PinnedSchema {
+    fn keep(&self, name: &str, provider: Arc<dyn TableProvider>) {
+        self.tables
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_string(), provider);
+    }
+
+    fn kept(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        self.tables
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for PinnedSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.session.table_names()
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.kept(name).is_some() || self.session.table_exist(name)
+    }
+
+    async fn table(&self, name: &str) -> DFResult<Option<Arc<dyn TableProvider>>> {
+        if let Some(table) = self.kept(name) {
+            return Ok(Some(table));
+        }
+        let Some(found) = self.session.table(name).await? else {
+            return Ok(None);
+        };
+        let found = match found.get_table_definition() {
+            Some(sql) if found.table_type() == datafusion::logical_expr::TableType::View => {
+                self.view(name, sql).await?
+            }
+            _ => found,
+        };
+        self.keep(name, Arc::clone(&found));
+        Ok(Some(found))
+    }
+}
+
+tokio::task_local! {
+    /// How many views are being planned within each other.
+    static DEPTH: usize;
+}
+
+impl PinnedSchema {
+    /// Plans a view in this scope, so that it sees the versions that the statement sees.
+    async fn view(&self, name: &str, sql: &str) -> DFResult<Arc<dyn TableProvider>> {
+        let depth = DEPTH.try_with(|depth| *depth).unwrap_or(0);
+        if depth >= DEEPEST_VIEW {
+            return plan_err!(
+                "view {}.{name} stands on more than {DEEPEST_VIEW} views within each other; do two of them refer to each other?",
+                self.name
+            );
+        }
+        let Some(state) = self.state.get().and_then(Weak::upgrade) else {
+            return exec_err!(
+                "view {}.{name} was looked up outside a statement",
+                self.name
+            );
+        };
+        let parsed =
+            parse(sql).map_err(|error| error.context(format!("view {}.{name}", self.name)))?;
+        let [Statement::Plain(query)] = parsed.as_slice() else {
+            return plan_err!("view {}.{name} is not one query: {sql}", self.name);
+        };
+        let plan = DEPTH
+            .scope(depth + 1, state.statement_to_plan(query.as_ref().clone()))
+            .await
+            .map_err(|error| error.context(format!("view {}.{name}", self.name)))?;
+        Ok(Arc::new(ViewTable::new(plan, Some(sql.to_string()))))
+    }
+}

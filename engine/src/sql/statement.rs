@@ -1,0 +1,257 @@
+//! From text to statements, those included that only a lake has.
+
+use datafusion::sql::parser::{DFParserBuilder, Statement as Plain};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Statement as Ast, Value};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::dialect::LakeDialect;
+use super::resolve;
+use crate::error::{Error, Result};
+use crate::tables::Moment;
+
+/// One statement of a script.
+#[derive(Debug, Clone)]
+pub enum Statement {
+    /// As DataFusion's parser has it.
+    Plain(Box<Plain>),
+    /// `OPTIMIZE t [WHERE …] [ZORDER BY (…)]`.
+    Optimize {
+        /// The table.
+        table: ObjectName,
+        /// Which partitions.
+        predicate: Option<Expr>,
+        /// Columns of the z-order.
+        zorder: Vec<Expr>,
+    },
+    /// `VACUUM t [RETAIN n HOURS] [DRY RUN]`.
+    Vacuum {
+        /// The table.
+        table: ObjectName,
+        /// How long removed files stay; the table's own retention where not given.
+        retain_hours: Option<u64>,
+        /// Only list what would be deleted.
+        dry_run: bool,
+    },
+    /// `CHECKPOINT t`.
+    Checkpoint(ObjectName),
+    /// `RESTORE [TABLE] t TO VERSION AS OF n | TIMESTAMP AS OF '…'`.
+    Restore(ObjectName, Moment),
+    /// `DESCRIBE HISTORY t [LIMIT n]`.
+    History(ObjectName, Option<usize>),
+    /// `DESCRIBE DETAIL t`.
+    Detail(ObjectName),
+    /// `COPY INTO t FROM 'glob'[, …] [OPTIONS (key value, …)]`.
+    CopyInto {
+        /// The table; `chains`.
+        table: ObjectName,
+        /// Files, folders, globs and URLs.
+        inputs: Vec<String>,
+        /// As `paratope ingest` has them.
+        options: Vec<(String, String)>,
+    },
+}
+
+/// Splits a script into statements.
+///
+/// # Errors
+/// A syntax error, with line and column; a clause that is not carried out.
+pub fn parse(sql: &str) -> Result<Vec<Statement>> {
+    let dialect = LakeDialect;
+    let mut parser = DFParserBuilder::new(sql).with_dialect(&dialect).build()?;
+    let mut statements = Vec::new();
+    loop {
+        while parser.parser.consume_token(&Token::SemiColon) {}
+        if parser.parser.peek_token_ref().token == Token::EOF {
+            return Ok(statements);
+        }
+        let statement = match of_the_lake(&mut parser.parser)? {
+            Some(statement) => statement,
+            None => {
+                let mut statement = parser.parse_statement()?;
+                resolve::resolve(&mut statement)?;
+                Statement::Plain(Box::new(statement))
+            }
+        };
+        statements.push(statement);
+        let next = parser.parser.peek_token();
+        if !matches!(next.token, Token::SemiColon | Token::EOF) {
+            let error = parser
+                .parser
+                .expected::<()>("end of statement or ;", next)
+                .err()
+                .unwrap_or(ParserError::RecursionLimitExceeded);
+            return Err(error.into());
+        }
+    }
+}
+
+/// Parses the statements that DataFusion's parser does not know; `None` leaves the text untouched.
+fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
+    let (first, second) = (spelled(parser, 0), spelled(parser, 1));
+    let words = match (first.as_str(), second.as_str()) {
+        ("DESCRIBE" | "DESC", "HISTORY" | "DETAIL") | ("COPY", "INTO") => 2,
+        ("OPTIMIZE" | "VACUUM" | "CHECKPOINT" | "RESTORE", _) => 1,
+        _ => return Ok(None),
+    };
+    for _ in 0..words {
+        parser.advance_token();
+    }
+    let statement = match (first.as_str(), second.as_str()) {
+        ("OPTIMIZE", _) => optimize(parser)?,
+        ("VACUUM", _) => vacuum(parser)?,
+        ("CHECKPOINT", _) => Statement::Checkpoint(parser.parse_object_name(false)?),
+        ("RESTORE", _) => restore(parser)?,
+        ("COPY", _) => copy_into(parser)?,
+        (_, "DETAIL") => Statement::Detail(parser.parse_object_name(false)?),
+        _ => {
+            let table = parser.parse_object_name(false)?;
+            let limit = match parser.parse_keyword(Keyword::LIMIT) {
+                true => Some(
+                    parser
+                        .parse_literal_uint()?
+                        .try_into()
+                        .unwrap_or(usize::MAX),
+                ),
+                false => None,
+            };
+            Statement::History(table, limit)
+        }
+    };
+    Ok(Some(statement))
+}
+
+/// The word some tokens ahead, in upper case; empty where there is none.
+fn spelled(parser: &Parser<'_>, ahead: usize) -> String {
+    match &parser.peek_nth_token_ref(ahead).token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_uppercase(),
+        _ => String::new(),
+    }
+}
+
+/// A word that need not be a keyword of the parser's.
+fn word(parser: &mut Parser<'_>, expected: &str) -> bool {
+    let found = spelled(parser, 0) == expected;
+    if found {
+        parser.advance_token();
+    }
+    found
+}
+
+fn expect_word(parser: &mut Parser<'_>, expected: &str) -> Result<(), ParserError> {
+    if word(parser, expected) {
+        return Ok(());
+    }
+    let found = parser.peek_token();
+    parser.expected(expected, found)
+}
+
+fn optimize(parser: &mut Parser<'_>) -> Result<Statement> {
+    let parsed = parser.parse_optimize_table()?;
+    let Ast::OptimizeTable {
+        name,
+        has_table_keyword: _,
+        on_cluster,
+        partition,
+        include_final,
+        deduplicate,
+        mut predicate,
+        zorder,
+    } = parsed
+    else {
+        return Err(Error::Internal("OPTIMIZE parsed as something else".into()));
+    };
+    for (given, clause) in [
+        (on_cluster.is_some(), "ON CLUSTER"),
+        (partition.is_some(), "PARTITION (use WHERE)"),
+        (include_final, "FINAL"),
+        (deduplicate.is_some(), "DEDUPLICATE"),
+    ] {
+        if given {
+            return Err(resolve::unsupported(&format!("OPTIMIZE … {clause}")));
+        }
+    }
+    if let Some(predicate) = &mut predicate {
+        resolve::check_expression(predicate)?;
+    }
+    Ok(Statement::Optimize {
+        table: name,
+        predicate,
+        zorder: zorder.unwrap_or_default(),
+    })
+}
+
+fn vacuum(parser: &mut Parser<'_>) -> Result<Statement> {
+    let _ = parser.parse_keyword(Keyword::TABLE);
+    let table = parser.parse_object_name(false)?;
+    let retain_hours = if word(parser, "RETAIN") {
+        let hours = parser.parse_literal_uint()?;
+        expect_word(parser, "HOURS")?;
+        Some(hours)
+    } else {
+        None
+    };
+    let dry_run = word(parser, "DRY");
+    if dry_run {
+        expect_word(parser, "RUN")?;
+    }
+    Ok(Statement::Vacuum {
+        table,
+        retain_hours,
+        dry_run,
+    })
+}
+
+fn restore(parser: &mut Parser<'_>) -> Result<Statement> {
+    let _ = parser.parse_keyword(Keyword::TABLE);
+    let table = parser.parse_object_name(false)?;
+    parser.expect_keyword(Keyword::TO)?;
+    match parser.maybe_parse_table_version()? {
+        Some(version) => Ok(Statement::Restore(table, resolve::moment(&version)?)),
+        None => {
+            let found = parser.peek_token();
+            Ok(parser.expected("VERSION AS OF n or TIMESTAMP AS OF '…'", found)?)
+        }
+    }
+}
+
+fn copy_into(parser: &mut Parser<'_>) -> Result<Statement> {
+    let table = parser.parse_object_name(false)?;
+    parser.expect_keyword(Keyword::FROM)?;
+    let inputs = parser.parse_comma_separated(Parser::parse_literal_string)?;
+    let options = match parser.parse_keyword(Keyword::OPTIONS) {
+        true => options(parser)?,
+        false => Vec::new(),
+    };
+    Ok(Statement::CopyInto {
+        table,
+        inputs,
+        options,
+    })
+}
+
+/// `(key value, …)` or `(key = value, …)`.
+fn options(parser: &mut Parser<'_>) -> Result<Vec<(String, String)>> {
+    parser.expect_token(&Token::LParen)?;
+    let options = parser.parse_comma_separated(|parser| {
+        let key = match parser.peek_token_ref().token {
+            Token::SingleQuotedString(_) => parser.parse_literal_string()?,
+            _ => parser.parse_identifier()?.value,
+        };
+        let _ = parser.consume_token(&Token::Eq);
+        let value = match parser.parse_value()?.value {
+            Value::SingleQuotedString(text) => text,
+            Value::Number(number, _) => number.to_string(),
+            Value::Boolean(flag) => flag.to_string(),
+            other => {
+                return Err(ParserError::ParserError(format!(
+                    "option {key}: {other} is neither a text nor a number nor true or false"
+                )));
+            }
+        };
+        Ok((key.to_lowercase(), value))
+    })?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(options)
+}
