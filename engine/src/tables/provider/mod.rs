@@ -6,6 +6,7 @@
 
 mod address;
 mod files;
+mod selective;
 mod types;
 
 pub use address::{FILE, ROW};
@@ -260,7 +261,7 @@ impl TableProvider for LakeTableProvider {
             selected = files.matching_partitions(selected, &predicate, &table_schema)?;
         }
         let exact = on_data.is_empty();
-        if let Some(predicate) = physical(on_data)? {
+        if let Some(predicate) = physical(on_data.clone())? {
             selected = files.matching_statistics(selected, &predicate, &table_schema)?;
         }
         if let Some(limit) = limit.filter(|_| exact) {
@@ -293,9 +294,7 @@ impl TableProvider for LakeTableProvider {
         let groups = FileGroup::new(files.partitioned(&selected, &table_schema, self.addressed)?)
             .split_files(state.config().target_partitions());
         let mut options = state.config_options().execution.parquet.clone();
-        // Row by row a filter pays where it keeps other columns from being decoded. The filter of a
-        // join, which arrives later and is costly for each row, then only skips whole row groups.
-        options.pushdown_filters &= !exact;
+        options.pushdown_filters |= on_data.iter().any(selective::looks_selective);
         let runtime = state.runtime_env();
         // Footers come from the cache; without this factory they are read for each statement.
         let readers = CachedParquetFileReaderFactory::new(
