@@ -23,6 +23,8 @@ pub struct Config {
     pub query: QueryConfig,
     /// How files are ingested.
     pub ingest: IngestConfig,
+    /// How tables are maintained.
+    pub maintenance: MaintenanceConfig,
 }
 
 /// Where the lake lies.
@@ -167,6 +169,27 @@ impl Default for IngestConfig {
             sort_memory_bytes: 256 << 20,
             target_file_bytes: 128 << 20,
             commit_bytes: 4 << 30,
+        }
+    }
+}
+
+/// How tables are maintained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MaintenanceConfig {
+    /// VACUUM refuses to keep removed files for fewer hours than this: statements at work, and
+    /// readers of older versions, need them.
+    pub vacuum_floor_hours: u64,
+    /// VACUUM leaves files that no version lists alone for so many hours, whatever it is told to
+    /// retain: a writer may be about to commit them.
+    pub orphan_hours: u64,
+}
+
+impl Default for MaintenanceConfig {
+    fn default() -> Self {
+        Self {
+            vacuum_floor_hours: 168,
+            orphan_hours: 24,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The lake: a location, its identity, and its tables by name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::catalog;
+use crate::catalog::{self, CatalogTable, Contents, Entry, Kind, Name};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::storage::{Storage, probe_atomic_create, redact};
@@ -30,7 +30,15 @@ pub struct Lake {
     id: String,
     config: Config,
     storage: Storage,
-    tables: RwLock<HashMap<String, Arc<Table>>>,
+    catalog: CatalogTable,
+    known: RwLock<Known>,
+}
+
+/// The catalog as last read, and its tables.
+#[derive(Debug, Default)]
+struct Known {
+    contents: Arc<Contents>,
+    tables: HashMap<String, Arc<Table>>,
 }
 
 impl Lake {
@@ -67,7 +75,7 @@ impl Lake {
                 .create(definition)
                 .await?;
         }
-        catalog::record_definitions(&storage).await?;
+        catalog::record_definitions(&CatalogTable::new(&storage)?).await?;
         let marker = Marker {
             format_version: FORMAT_VERSION,
             id: Uuid::new_v4().to_string(),
@@ -93,28 +101,42 @@ impl Lake {
         let lake = Self {
             id,
             config: config.clone(),
-            tables: RwLock::default(),
+            catalog: CatalogTable::new(&storage)?,
+            known: RwLock::default(),
             storage,
         };
-        lake.refresh().await?;
+        lake.refresh_if_changed().await?;
         Ok(Arc::new(lake))
     }
 
-    /// Reads the catalog again: tables that others created or dropped appear or go.
-    pub async fn refresh(&self) -> Result<()> {
-        let entries = catalog::entries(&self.storage).await?;
-        let mut known = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-        let mut fresh = HashMap::with_capacity(entries.len());
-        for entry in entries {
-            let name = entry.full_name();
-            let table = match known.remove(&name) {
-                Some(table) if table.location() == entry.location => table,
-                _ => Table::new(&self.storage, &name, &entry.location)?,
-            };
-            fresh.insert(name, table);
+    /// Reads the catalog again where it changed: what others created, renamed or dropped appears
+    /// or goes. One small request where nothing is new. Tells whether anything was.
+    ///
+    /// # Errors
+    /// Whatever keeps the catalog from being read.
+    pub async fn refresh_if_changed(&self) -> Result<bool> {
+        let contents = self.catalog.read().await?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.contents.version() >= contents.version() {
+            return Ok(false);
         }
-        *known = fresh;
-        Ok(())
+        let mut tables = HashMap::new();
+        for entry in contents.entries() {
+            let (Kind::Table, Some(location)) = (entry.kind, &entry.location) else {
+                continue;
+            };
+            let name = entry.name.to_string();
+            let table = match known.tables.get(&name) {
+                Some(table) if table.location() == location => Arc::clone(table),
+                _ if *location == self.catalog.table().location() => {
+                    Arc::clone(self.catalog.table())
+                }
+                _ => Table::new(&self.storage, &name, location)?,
+            };
+            tables.insert(name, table);
+        }
+        *known = Known { contents, tables };
+        Ok(true)
     }
 
     /// Identity of the lake, made at its creation.
@@ -137,32 +159,61 @@ impl Lake {
         &self.storage
     }
 
+    /// The catalog's own table, through which names are changed.
+    pub fn catalog(&self) -> &CatalogTable {
+        &self.catalog
+    }
+
+    /// The catalog as last read.
+    pub fn contents(&self) -> Arc<Contents> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&known.contents)
+    }
+
     /// The table `schema.name`.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`, also where the name is a view's.
     pub fn table(&self, full_name: &str) -> Result<Arc<Table>> {
-        self.tables
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(full_name)
-            .cloned()
-            .ok_or_else(|| {
-                Error::NotFound(format!("there is no table {full_name} in {}", self.url()))
-            })
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.tables.get(full_name).cloned().ok_or_else(|| {
+            Error::NotFound(format!("there is no table {full_name} in {}", self.url()))
+        })
+    }
+
+    /// The query of the view `schema.name`, where there is one.
+    pub fn view(&self, full_name: &str) -> Option<String> {
+        let (schema, name) = full_name.split_once('.')?;
+        let entry = self.entry(&Name::new(schema, name))?;
+        entry.definition.filter(|_| entry.kind == Kind::View)
+    }
+
+    /// Queries of all views by `schema.name`.
+    pub fn views(&self) -> BTreeMap<String, String> {
+        self.contents().views()
+    }
+
+    /// What a name stands for.
+    pub fn entry(&self, name: &Name) -> Option<Entry> {
+        self.contents().entry(name).cloned()
     }
 
     /// Names of the tables of a schema, sorted.
     pub fn table_names(&self, schema: &str) -> Vec<String> {
-        let prefix = format!("{schema}.");
-        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        let mut names: Vec<String> = tables
-            .keys()
-            .filter_map(|name| name.strip_prefix(&prefix))
-            .map(str::to_string)
-            .collect();
-        names.sort();
-        names
+        self.names(schema, Kind::Table)
+    }
+
+    /// Names of the views of a schema, sorted.
+    pub fn view_names(&self, schema: &str) -> Vec<String> {
+        self.names(schema, Kind::View)
+    }
+
+    fn names(&self, schema: &str, kind: Kind) -> Vec<String> {
+        self.contents()
+            .entries()
+            .filter(|entry| entry.kind == kind && entry.name.schema_name == schema)
+            .map(|entry| entry.name.name.clone())
+            .collect()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The engine opens no port and prints nothing; servers and command lines stand on it.
 
-mod catalog;
+pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod formats;

@@ -7,4 +7,8 @@ CREATE TABLE system.catalog (
   definition  STRING             COMMENT 'SQL that defines it',
   dropped     BOOLEAN NOT NULL   COMMENT 'True where the name was retired',
   changed_at  TIMESTAMP NOT NULL COMMENT 'When (UTC)'
+)
+TBLPROPERTIES (
+  'delta.checkpointInterval' = '10',
+  'delta.setTransactionRetentionDuration' = 'interval 30 days'
 );

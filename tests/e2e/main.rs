@@ -5,11 +5,13 @@
 
 mod azure;
 mod bad;
+mod catalog;
 mod corpora;
 mod guards;
 mod identity;
 mod kill;
 mod lost;
+mod maintenance;
 mod plans;
 mod race;
 mod s3_server;

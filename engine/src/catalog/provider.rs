@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
-use datafusion::common::{exec_err, not_impl_err};
+use datafusion::common::{exec_err, not_impl_err, plan_err};
 use datafusion::error::Result as DFResult;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
 
 use super::SCHEMAS;
 use crate::error::Error;
@@ -37,6 +40,12 @@ impl LakeCatalog {
             lake: Arc::clone(lake),
             schemas,
         }
+    }
+
+    /// Whether the name stands for an external table of the session.
+    pub fn has_session_table(&self, schema: &str, name: &str) -> bool {
+        let mut schemas = self.schemas.iter().filter(|found| found.name == schema);
+        schemas.any(|found| found.session_table(name).is_some())
     }
 
     /// The lake.
@@ -83,13 +92,16 @@ impl SchemaProvider for LakeSchema {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         let mut names = self.lake.table_names(self.name);
+        names.extend(self.lake.view_names(self.name));
         names.extend(session.keys().cloned());
         names
     }
 
     fn table_exist(&self, name: &str) -> bool {
+        let full_name = format!("{}.{name}", self.name);
         self.session_table(name).is_some()
-            || self.lake.table(&format!("{}.{name}", self.name)).is_ok()
+            || self.lake.table(&full_name).is_ok()
+            || self.lake.view(&full_name).is_some()
     }
 
     fn register_table(
@@ -127,6 +139,14 @@ impl SchemaProvider for LakeSchema {
         }
         let (name, moment) = resolve::split_moment(name)?;
         let full_name = format!("{}.{name}", self.name);
+        if let Some(sql) = self.lake.view(&full_name) {
+            return match moment {
+                None => Ok(Some(Arc::new(StoredView { sql }))),
+                Some(moment) => plan_err!(
+                    "{full_name} is a view, which has no versions to read {moment}; write VERSION AS OF in its query"
+                ),
+            };
+        }
         let table = match self.lake.table(&full_name) {
             Ok(table) => table,
             Err(Error::NotFound(_)) => return Ok(None),
@@ -137,5 +157,39 @@ impl SchemaProvider for LakeSchema {
             None => table.reader().await?,
         };
         Ok(Some(reader))
+    }
+}
+
+/// A view as the catalog keeps it; the scope of a statement plans its query.
+#[derive(Debug)]
+struct StoredView {
+    sql: String,
+}
+
+#[async_trait]
+impl TableProvider for StoredView {
+    fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::empty())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        Some(&self.sql)
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn datafusion::catalog::Session,
+        _projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DFResult<Arc<dyn ExecutionPlan>> {
+        exec_err!(
+            "a view is planned by the statement that uses it: {}",
+            self.sql
+        )
     }
 }

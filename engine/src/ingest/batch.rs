@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::annotate::Context;
 use super::identity::Identified;
-use super::ledger::{Known, Ledger, transaction, transaction_id};
+use super::ledger::{Known, Ledger, transaction};
 use super::pipeline::{self, Counts, FileFailed, Job, Target};
 use super::replace::{self, Replaced};
 use super::summary::{InputSummary, Status};
@@ -110,7 +110,7 @@ async fn destination(
     };
     let has = inputs
         .iter()
-        .map(|input| !options.replace && known.ids.contains_key(&transaction_id(&input.id)))
+        .map(|input| !options.replace && known.has(&input.id))
         .collect();
     let base = known.base;
     let replaced = if options.replace {

@@ -1,34 +1,33 @@
 //! Which inputs the lake has: transaction ids of `chains` while they live, `system.files` for ever.
+//!
+//! An input is done when `chains` has its id. RESTORE may take it back: then the id is there with the
+//! version [`transactions::UNDONE`], and where ids have expired, `system.files` tells: it is a book whose rows
+//! are never changed, and an input is done where it was entered (`ingested`, `redone`) more often than
+//! taken back (`undone`). Both books are written one after the other; whoever loads the ledger completes
+//! what an interrupted process left out.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{
-    ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::prelude::{col, lit};
-use deltalake::kernel::{Action, EagerSnapshot, Transaction};
+use deltalake::kernel::{EagerSnapshot, Transaction};
 
+use super::book::{Event, FILES, LOOKED_UP_AT_ONCE, Row, count, enter, entries};
 use super::identity::Identified;
 use super::summary::InputSummary;
 use crate::error::Result;
 use crate::lake::Lake;
-use crate::session;
-use crate::tables::commit::{Commit, Outcome, Reads, append, commit};
+use crate::tables::Table;
 use crate::tables::transactions::{self, Recorded};
-use crate::tables::{LakeTableProvider, Table, write};
 
-const FILES: &str = "system.files";
+/// Prefix of the transaction ids of inputs.
+pub const INPUT_PREFIX: &str = "in:";
 const CHAINS: &str = "main.chains";
-/// DataFusion skips files by statistics for lists of up to 20 values.
-const LOOKED_UP_AT_ONCE: usize = 20;
 /// Transactions younger than this may still be entered by the process that made them.
 const REPAIR_AFTER_MS: i64 = 10 * 60 * 1_000;
 
 /// Transaction id of an input.
 pub fn transaction_id(input_id: &str) -> String {
-    format!("in:{input_id}")
+    format!("{INPUT_PREFIX}{input_id}")
 }
 
 /// Transaction of an input: its id and the records consumed.
@@ -58,12 +57,20 @@ impl Known {
             ids: transactions::all(table).await?,
         })
     }
+
+    /// Whether the table has the rows of an input.
+    pub fn has(&self, input_id: &str) -> bool {
+        let recorded = self.ids.get(&transaction_id(input_id));
+        recorded.is_some_and(Recorded::is_done)
+    }
 }
 
 /// The inputs that are done.
 #[derive(Debug)]
 pub struct Ledger {
     done: HashSet<String>,
+    /// Inputs that RESTORE took out of `chains`, whatever `system.files` may still say.
+    undone: HashSet<String>,
     chains: Option<Known>,
     /// Inputs that `chains` has and `system.files` lacks: their process was interrupted between the
     /// two, or is about to enter them.
@@ -78,34 +85,40 @@ impl Ledger {
         let entered = transactions::all(lake.table(FILES)?.as_ref()).await?;
         let mut ledger = Self {
             done: HashSet::with_capacity(chains.ids.len()),
+            undone: HashSet::new(),
             unentered: HashMap::new(),
             chains: None,
         };
+        let mut untaken = Vec::new();
         for (app_id, recorded) in &chains.ids {
-            if let Some(id) = app_id.strip_prefix("in:") {
+            let Some(id) = app_id.strip_prefix(INPUT_PREFIX) else {
+                continue;
+            };
+            let in_files = entered.get(app_id).map(Recorded::is_done);
+            if recorded.is_done() {
                 ledger.done.insert(id.to_string());
-                if !entered.contains_key(app_id) {
+                if in_files != Some(true) {
                     ledger.unentered.insert(id.to_string(), *recorded);
+                }
+            } else {
+                ledger.undone.insert(id.to_string());
+                if in_files != Some(false) && is_settled(recorded) {
+                    untaken.push(id.to_string());
                 }
             }
         }
         ledger.chains = Some(chains);
         ledger.repair_settled(lake).await?;
+        take_back(lake, &untaken).await?;
         Ok(ledger)
     }
 
     /// Enters interrupted inputs that nobody can be about to enter any more, with the little that
     /// their transaction tells.
     async fn repair_settled(&mut self, lake: &Lake) -> Result<()> {
-        let now = chrono::Utc::now().timestamp_millis();
-        let settled = |recorded: &Recorded| {
-            recorded
-                .last_updated
-                .is_none_or(|at| now - at > REPAIR_AFTER_MS)
-        };
         let rows: Vec<Row> = self
             .unentered
-            .extract_if(|_, recorded| settled(recorded))
+            .extract_if(|_, recorded| is_settled(recorded))
             .map(|(input_id, recorded)| Row {
                 input_id,
                 records: Some(recorded.version),
@@ -144,10 +157,12 @@ impl Ledger {
         let unknown: Vec<&str> = input_ids
             .iter()
             .copied()
-            .filter(|id| !self.done.contains(*id))
+            .filter(|id| !self.done.contains(*id) && !self.undone.contains(*id))
             .collect();
         for ids in unknown.chunks(LOOKED_UP_AT_ONCE) {
-            self.done.extend(entered(lake, ids).await?);
+            let found = entries(lake, ids).await?;
+            let done = found.into_iter().filter(|(_, entry)| entry.is_done());
+            self.done.extend(done.map(|(id, _)| id));
         }
         Ok(())
     }
@@ -165,10 +180,11 @@ impl Ledger {
 
     /// Notes an input that another process has done meanwhile.
     pub fn note(&mut self, input_id: &str) {
+        self.undone.remove(input_id);
         self.done.insert(input_id.to_string());
     }
 
-    /// Enters inputs that were just committed.
+    /// Enters inputs that were just committed; those that were replaced have their entry.
     pub async fn record(
         &mut self,
         lake: &Lake,
@@ -178,6 +194,7 @@ impl Ledger {
         let rows = inputs
             .iter()
             .zip(summaries)
+            .filter(|(input, _)| !self.done.contains(&input.id))
             .map(|(input, summary)| Row {
                 records: Some(count(summary.records)),
                 chains: Some(count(summary.chains)),
@@ -186,122 +203,73 @@ impl Ledger {
                 ..Row::of(input)
             })
             .collect();
-        self.done
-            .extend(inputs.iter().map(|input| input.id.clone()));
+        for input in inputs {
+            self.note(&input.id);
+        }
         enter(lake, rows).await
     }
 }
 
-fn count(value: u64) -> i64 {
-    value.try_into().unwrap_or(i64::MAX)
-}
-
-#[derive(Debug, Default)]
-struct Row {
-    input_id: String,
-    source_file: Option<String>,
-    format: Option<String>,
-    bytes: Option<i64>,
-    records: Option<i64>,
-    chains: Option<i64>,
-    proteins: Option<i64>,
-    rejects: Option<i64>,
-    options: Option<String>,
-}
-
-impl Row {
-    /// What is known of an input before it is read.
-    fn of(input: &Identified) -> Self {
-        Self {
-            input_id: input.id.clone(),
-            source_file: Some(input.input.url.clone()),
-            format: Some(input.format.name().to_string()),
-            bytes: Some(count(input.input.size)),
-            options: Some(input.options.clone()),
-            ..Self::default()
-        }
+/// Enters what a RESTORE of `table` did to inputs, given by their transaction ids: `undone` ones can be
+/// ingested again, `redone` ones (with the records they have) are done again. Only `chains` decides
+/// on that; other tables leave the ledger alone.
+pub async fn note_restored(
+    lake: &Lake,
+    table: &Table,
+    undone: &[String],
+    redone: &[(String, i64)],
+) -> Result<()> {
+    if table.name() != CHAINS {
+        return Ok(());
     }
-}
-
-/// Those of `input_ids` that are in `system.files`.
-async fn entered(lake: &Lake, input_ids: &[&str]) -> Result<Vec<String>> {
-    let table = lake.table(FILES)?;
-    let provider = LakeTableProvider::try_new(&table, table.snapshot().await?).await?;
-    let wanted = input_ids.iter().map(|id| lit(*id)).collect();
-    let batches = session::reading_context(lake.storage())?
-        .read_table(Arc::new(provider))?
-        .filter(col("input_id").in_list(wanted, false))?
-        .select_columns(&["input_id"])?
-        .collect()
-        .await?;
-    Ok(batches
+    let input = |id: &str| id.strip_prefix(INPUT_PREFIX).map(str::to_string);
+    let undone: Vec<String> = undone.iter().filter_map(|id| input(id)).collect();
+    take_back(lake, &undone).await?;
+    let redone: Vec<(String, i64)> = redone
         .iter()
-        .flat_map(|batch| batch.column(0).as_string_view().iter().flatten())
-        .map(str::to_string)
-        .collect())
-}
-
-/// Appends rows, each id once however many processes try.
-async fn enter(lake: &Lake, rows: Vec<Row>) -> Result<()> {
-    let table = lake.table(FILES)?;
-    let mut rows: HashMap<String, Row> = rows
-        .into_iter()
-        .map(|row| (transaction_id(&row.input_id), row))
+        .filter_map(|(id, records)| Some((input(id)?, *records)))
         .collect();
-    while !rows.is_empty() {
-        let base = table.snapshot().await?;
-        for id in transactions::all(&table).await?.into_keys() {
-            rows.remove(&id);
-        }
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let batch = batch(&base, rows.values())?;
-        let stream =
-            RecordBatchStreamAdapter::new(batch.schema(), futures::stream::iter([Ok(batch)]));
-        let context = session::bare_context()?.task_ctx();
-        let target = lake.config().ingest.target_file_bytes;
-        let written = write::write_sorted(&table, &base, Box::pin(stream), context, target).await?;
-        let changes = Commit {
-            base,
-            operation: append(),
-            actions: written.adds.iter().cloned().map(Action::Add).collect(),
-            transactions: rows
-                .values()
-                .map(|row| transaction(&row.input_id, row.records.unwrap_or(0).unsigned_abs()))
-                .collect(),
-            reads: Reads::Nothing,
-        };
-        match commit(&table, changes).await? {
-            Outcome::Committed(_) => return Ok(()),
-            Outcome::AlreadyDone(_) => write::discard(&table, &written).await,
+    let ids: Vec<&str> = redone.iter().map(|(id, _)| id.as_str()).collect();
+    let mut found = entries(lake, &ids).await?;
+    let mut rows = Vec::with_capacity(redone.len());
+    for (input_id, records) in redone {
+        let entry = found.remove(&input_id).unwrap_or_default();
+        if !entry.is_done() {
+            rows.push(Row {
+                input_id,
+                event: Event::Redone,
+                records: Some(records),
+                ..entry.row
+            });
         }
     }
-    Ok(())
+    enter(lake, rows).await
 }
 
-fn batch<'a>(base: &EagerSnapshot, rows: impl Iterator<Item = &'a Row>) -> Result<RecordBatch> {
-    let rows: Vec<&Row> = rows.collect();
-    let text = |of: fn(&Row) -> Option<&str>| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| of(row)).collect::<StringArray>())
-    };
-    let number = |of: fn(&Row) -> Option<i64>| -> ArrayRef {
-        Arc::new(rows.iter().map(|row| of(row)).collect::<Int64Array>())
-    };
-    let now = chrono::Utc::now().timestamp_micros();
-    Ok(RecordBatch::try_new(
-        Table::schema(base),
-        vec![
-            text(|row| Some(&row.input_id)),
-            text(|row| row.source_file.as_deref()),
-            text(|row| row.format.as_deref()),
-            number(|row| row.bytes),
-            number(|row| row.records),
-            number(|row| row.chains),
-            number(|row| row.proteins),
-            number(|row| row.rejects),
-            text(|row| row.options.as_deref()),
-            Arc::new(TimestampMicrosecondArray::from(vec![now; rows.len()]).with_timezone("UTC")),
-        ],
-    )?)
+/// Enters inputs as undone, with what the ledger knows of them. One that it never had is noted
+/// by its transaction alone.
+async fn take_back(lake: &Lake, input_ids: &[String]) -> Result<()> {
+    let ids: Vec<&str> = input_ids.iter().map(String::as_str).collect();
+    let mut found = entries(lake, &ids).await?;
+    let rows = input_ids.iter().map(|id| {
+        let entry = found.remove(id).unwrap_or_default();
+        Row {
+            input_id: id.clone(),
+            event: match entry.is_done() {
+                true => Event::Undone,
+                false => Event::NeverEntered,
+            },
+            ..entry.row
+        }
+    });
+    let rows = rows.collect();
+    enter(lake, rows).await
+}
+
+/// Whether a transaction is so old that its process cannot be about to enter it in the ledger.
+fn is_settled(recorded: &Recorded) -> bool {
+    let now = chrono::Utc::now().timestamp_millis();
+    recorded
+        .last_updated
+        .is_none_or(|at| now - at > REPAIR_AFTER_MS)
 }

@@ -8,6 +8,7 @@
 
 pub mod annotate;
 mod batch;
+mod book;
 mod discover;
 mod identity;
 mod ledger;
@@ -18,6 +19,7 @@ mod source;
 mod summary;
 
 pub use crate::formats::Alphabet;
+pub(crate) use ledger::{INPUT_PREFIX, note_restored};
 pub use progress::Progress;
 pub use summary::{InputSummary, Status, Summary};
 

@@ -10,7 +10,7 @@ pub use functions::FunctionDoc;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::UrlTableFactory;
 use datafusion::datasource::dynamic_file::DynamicListTableFactory;
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -21,7 +21,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
 use crate::config::{Config, threads};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::sql;
 use crate::storage::Storage;
@@ -48,6 +48,11 @@ impl Answer {
     pub fn count(rows: u64) -> Result<Self> {
         let counts: ArrayRef = Arc::new(UInt64Array::from(vec![rows]));
         Self::rows(RecordBatch::try_from_iter([("count", counts)])?)
+    }
+
+    /// The answer of a statement that has nothing to show.
+    pub fn done() -> Result<Self> {
+        Self::rows(RecordBatch::new_empty(Arc::new(Schema::empty())))
     }
 
     /// Rows that are there already.
@@ -136,6 +141,15 @@ impl Session {
         self.catalog.as_ref().map(|catalog| catalog.lake())
     }
 
+    /// The lake, for what needs one.
+    ///
+    /// # Errors
+    /// `NotFound` in a session without a lake.
+    pub(crate) fn require_lake(&self) -> Result<&Arc<Lake>> {
+        self.lake()
+            .ok_or_else(|| Error::NotFound("this statement needs a lake, and there is none".into()))
+    }
+
     /// The lake's catalog, with the external tables of this session.
     pub(crate) fn lake_catalog(&self) -> Option<&Arc<LakeCatalog>> {
         self.catalog.as_ref()
@@ -194,7 +208,6 @@ fn session_config(config: &Config) -> SessionConfig {
         .with_default_catalog_and_schema(CATALOG, SCHEMAS[0])
         .with_target_partitions(threads(config.query.threads));
     let options = session.options_mut();
-    options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     session
 }

@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 
 use super::resolve::unsupported;
 use super::rewrite::until_settled;
-use super::{Scope, Statement, delete, insert, merge, update};
+use super::{Scope, Statement, alter, create_table, delete, insert, merge, update, upkeep, views};
 use crate::error::Result;
 use crate::session::{Answer, Session};
 
@@ -18,18 +18,33 @@ use crate::session::{Answer, Session};
 pub async fn execute(session: &Session, statement: Statement) -> Result<Answer> {
     match statement {
         Statement::Plain(statement) => plain(session, *statement).await,
-        Statement::Optimize { .. } => Err(unsupported("OPTIMIZE")),
-        Statement::Vacuum { .. } => Err(unsupported("VACUUM")),
-        Statement::Checkpoint(_) => Err(unsupported("CHECKPOINT")),
-        Statement::Restore(..) => Err(unsupported("RESTORE")),
-        Statement::History(..) => Err(unsupported("DESCRIBE HISTORY")),
-        Statement::Detail(_) => Err(unsupported("DESCRIBE DETAIL")),
+        Statement::CreateView(view, text) => {
+            views::create_view(session, &view, &text).await?;
+            Answer::done()
+        }
+        Statement::Optimize {
+            table,
+            predicate,
+            zorder,
+        } => upkeep::optimize(session, &table, predicate.as_ref(), &zorder).await,
+        Statement::Vacuum {
+            table,
+            retain_hours,
+            dry_run,
+        } => upkeep::vacuum(session, &table, retain_hours, dry_run).await,
+        Statement::Checkpoint(table) => upkeep::checkpoint(session, &table).await,
+        Statement::Restore(table, to) => upkeep::restore(session, &table, to).await,
+        Statement::History(table, limit) => upkeep::history(session, &table, limit).await,
+        Statement::Detail(table) => upkeep::detail(session, &table).await,
         Statement::CopyInto { .. } => Err(unsupported("COPY INTO")),
     }
 }
 
 async fn plain(session: &Session, statement: Plain) -> Result<Answer> {
     if let Plain::Statement(inner) = &statement {
+        if let Some(answer) = definition(session, inner).await? {
+            return Ok(answer);
+        }
         let rows = match inner.as_ref() {
             Ast::Insert(it) => Some(until_settled(|| insert::insert(session, it).boxed()).await?),
             Ast::Update(it) => Some(until_settled(|| update::update(session, it).boxed()).await?),
@@ -47,6 +62,51 @@ async fn plain(session: &Session, statement: Plain) -> Result<Answer> {
     match plan {
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => session.run_in_context(plan).await,
         plan => scope.run(&plan).await,
+    }
+}
+
+/// Carries out what defines tables and views; `None` for other statements.
+async fn definition(session: &Session, statement: &Ast) -> Result<Option<Answer>> {
+    match statement {
+        Ast::CreateTable(table) => {
+            let rows = create_table::create_table(session, table).await?;
+            match table.query {
+                Some(_) => Answer::count(rows).map(Some),
+                None => Answer::done().map(Some),
+            }
+        }
+        Ast::AlterTable(table) => {
+            alter::alter_table(session, table).await?;
+            Answer::done().map(Some)
+        }
+        Ast::Drop {
+            object_type,
+            if_exists,
+            names,
+            cascade,
+            restrict: _,
+            purge,
+            temporary,
+            table,
+        } => {
+            for (given, clause) in [
+                (*cascade, "CASCADE"),
+                (
+                    *purge,
+                    "PURGE (maintenance deletes the files after the table's retention)",
+                ),
+                (*temporary || table.is_some(), "TEMPORARY, ON"),
+            ] {
+                if given {
+                    return Err(unsupported(&format!("DROP … {clause}")));
+                }
+            }
+            match alter::drop(session, *object_type, names, *if_exists).await? {
+                true => Answer::done().map(Some),
+                false => Ok(None),
+            }
+        }
+        _ => Ok(None),
     }
 }
 

@@ -10,7 +10,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Insert, ObjectName, Statement as Ast, TableObject,
+    BinaryOperator, Expr, Ident, Insert, ObjectName, SetExpr, Statement as Ast, TableObject,
 };
 use deltalake::kernel::Action;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -349,9 +349,23 @@ fn with_partition(
                 .collect(),
         );
     }
-    let Some(source) = statement.source.take() else {
+    let Some(mut source) = statement.source.take() else {
         return Err(unsupported("INSERT without VALUES or a query"));
     };
+    statement.columns.extend(into_names(
+        fixed
+            .iter()
+            .map(|column| Ident::with_quote('"', *column))
+            .collect(),
+    ));
+    if let SetExpr::Values(rows) = source.body.as_mut() {
+        for row in &mut rows.rows {
+            row.content
+                .extend(partition.iter().map(|(_, value)| value.clone()));
+        }
+        statement.source = Some(source);
+        return Ok(());
+    }
     let mut parts = Parts::default();
     let values: Vec<String> = partition
         .iter()
@@ -365,11 +379,5 @@ fn with_partition(
         ));
     };
     statement.source = Some(query);
-    statement.columns.extend(into_names(
-        fixed
-            .iter()
-            .map(|column| Ident::with_quote('"', *column))
-            .collect(),
-    ));
     Ok(())
 }

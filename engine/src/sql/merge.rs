@@ -57,7 +57,7 @@ pub async fn merge(session: &Session, statement: &Merge) -> Result<u64> {
     if normal(&source.alias) == normal(&target.alias) {
         return Err(Error::Invalid(format!(
             "source and target are both called {}; give one of them an alias",
-            target.alias
+            normal(&target.alias)
         )));
     }
     let mut parts = Parts::default();

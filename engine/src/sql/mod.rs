@@ -6,7 +6,10 @@
 //! finds them by a query of its own and rewrites their files ([`rewrite`]), never through hooks of
 //! a table provider, which see a subquery as no condition at all.
 
+mod alter;
 mod change_data;
+mod changes;
+mod create_table;
 mod delete;
 mod dialect;
 mod execute;
@@ -18,9 +21,9 @@ mod scope;
 mod statement;
 mod target;
 mod template;
-#[cfg(test)]
-mod tests;
 mod update;
+mod upkeep;
+mod views;
 
 pub use execute::execute;
 pub use scope::Scope;

@@ -90,10 +90,7 @@ pub fn moment(version: &TableVersion) -> Result<Moment> {
                     "TIMESTAMP AS OF takes a text such as '2026-05-17 08:00:00', not {expression}"
                 )));
             };
-            // Without a time zone it is UTC, as commit times are shown.
-            string_to_datetime(&Utc, &text)
-                .map(Moment::Timestamp)
-                .map_err(|error| Error::Invalid(format!("TIMESTAMP AS OF '{text}': {error}")))
+            timestamp(&text).map_err(|error| error.context("TIMESTAMP AS OF"))
         }
         TableVersion::Function(_) | TableVersion::Changes { .. } => Err(unsupported(
             "AT, BEFORE and CHANGES after a table (use VERSION AS OF, TIMESTAMP AS OF or table_changes)",
@@ -101,7 +98,15 @@ pub fn moment(version: &TableVersion) -> Result<Moment> {
     }
 }
 
-fn literal(expression: &Expr) -> Option<&Value> {
+/// A time; without a time zone it is UTC, as commit times are shown.
+pub fn timestamp(text: &str) -> Result<Moment> {
+    string_to_datetime(&Utc, text)
+        .map(Moment::Timestamp)
+        .map_err(|error| Error::Invalid(format!("'{text}' is not a time: {error}")))
+}
+
+/// A constant that stands in the text as such.
+pub fn literal(expression: &Expr) -> Option<&Value> {
     match expression {
         Expr::Value(value) => Some(&value.value),
         Expr::TypedString(typed) => Some(&typed.value.value),

@@ -16,10 +16,12 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
-use super::statement::{Statement, parse};
-use crate::catalog::{CATALOG, SCHEMAS};
+use super::changes;
+use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS, views};
 use crate::error::{Error, Result};
+use crate::lake::Lake;
 use crate::session::{Answer, Session};
+use crate::tables::maintenance;
 
 /// Views may stand on views, to this depth: beyond it two of them refer to each other.
 const DEEPEST_VIEW: usize = 32;
@@ -35,20 +37,10 @@ impl Scope {
     pub async fn new(session: &Session) -> Result<Self> {
         let mut state = session.context().state();
         let pinned = match session.lake_catalog() {
-            Some(catalog) => Some(Arc::new(Pinned {
-                schemas: SCHEMAS
-                    .iter()
-                    .filter_map(|name| {
-                        let schema = PinnedSchema {
-                            session: catalog.schema(name)?,
-                            name,
-                            tables: RwLock::default(),
-                            state: OnceLock::new(),
-                        };
-                        Some(Arc::new(schema))
-                    })
-                    .collect(),
-            })),
+            Some(catalog) => {
+                catalog.lake().refresh_if_changed().await?;
+                Some(Arc::new(Pinned::new(catalog)))
+            }
             None => None,
         };
         let mut catalogs = Arc::clone(state.catalog_list());
@@ -92,7 +84,10 @@ impl Scope {
     }
 
     /// Plans a statement of DataFusion's.
-    pub async fn plan(&self, statement: Plain) -> Result<LogicalPlan> {
+    pub async fn plan(&self, mut statement: Plain) -> Result<LogicalPlan> {
+        if let Some(pinned) = &self.pinned {
+            pinned.pin_changes(&mut statement).await?;
+        }
         Ok(self.state.statement_to_plan(statement).await?)
     }
 
@@ -120,6 +115,7 @@ impl Scope {
 /// The lake's catalog with what a statement has looked up.
 #[derive(Debug)]
 struct Pinned {
+    lake: Arc<Lake>,
     schemas: Vec<Arc<PinnedSchema>>,
 }
 
@@ -131,6 +127,49 @@ impl CatalogProvider for Pinned {
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         let found = self.schemas.iter().find(|schema| schema.name == name)?;
         Some(Arc::clone(found) as Arc<dyn SchemaProvider>)
+    }
+}
+
+impl Pinned {
+    fn new(catalog: &LakeCatalog) -> Self {
+        let schema = |name: &'static str| {
+            let schema = PinnedSchema {
+                session: catalog.schema(name)?,
+                name,
+                tables: RwLock::default(),
+                state: OnceLock::new(),
+            };
+            Some(Arc::new(schema))
+        };
+        Self {
+            lake: Arc::clone(catalog.lake()),
+            schemas: SCHEMAS.iter().filter_map(|name| schema(name)).collect(),
+        }
+    }
+
+    /// Pins what the calls of `table_changes` in a statement give.
+    async fn pin_changes(&self, statement: &mut Plain) -> Result<()> {
+        let inner = match statement {
+            Plain::Statement(inner) => inner,
+            Plain::Explain(explain) => match explain.statement.as_mut() {
+                Plain::Statement(inner) => inner,
+                _ => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        for call in changes::take(inner)? {
+            let (schema, name) = call.table;
+            let table = self.lake.table(&format!("{schema}.{name}"))?;
+            let rows = maintenance::table_changes(&table, call.from, call.to).await?;
+            for schema in self
+                .schemas
+                .iter()
+                .filter(|schema| schema.name == SCHEMAS[0])
+            {
+                schema.keep(&call.pinned, Arc::clone(&rows));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -216,13 +255,10 @@ impl PinnedSchema {
                 self.name
             );
         };
-        let parsed =
-            parse(sql).map_err(|error| error.context(format!("view {}.{name}", self.name)))?;
-        let [Statement::Plain(query)] = parsed.as_slice() else {
-            return plan_err!("view {}.{name} is not one query: {sql}", self.name);
-        };
+        let query = views::parse(sql)
+            .map_err(|error| error.context(format!("view {}.{name}", self.name)))?;
         let plan = DEPTH
-            .scope(depth + 1, state.statement_to_plan(query.as_ref().clone()))
+            .scope(depth + 1, state.statement_to_plan(query))
             .await
             .map_err(|error| error.context(format!("view {}.{name}", self.name)))?;
         Ok(Arc::new(ViewTable::new(plan, Some(sql.to_string()))))

@@ -1,7 +1,7 @@
 //! From text to statements, those included that only a lake has.
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as Plain};
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Statement as Ast, Value};
+use datafusion::sql::sqlparser::ast::{CreateView, Expr, ObjectName, Statement as Ast, Value};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -16,6 +16,8 @@ use crate::tables::Moment;
 pub enum Statement {
     /// As DataFusion's parser has it.
     Plain(Box<Plain>),
+    /// `CREATE VIEW`, with the text of its query as it is to be kept.
+    CreateView(Box<CreateView>, String),
     /// `OPTIMIZE t [WHERE …] [ZORDER BY (…)]`.
     Optimize {
         /// The table.
@@ -70,8 +72,15 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
             Some(statement) => statement,
             None => {
                 let mut statement = parser.parse_statement()?;
+                let view = view_text(&statement);
                 resolve::resolve(&mut statement)?;
-                Statement::Plain(Box::new(statement))
+                match (statement, view) {
+                    (Plain::Statement(inner), Some(text)) => match *inner {
+                        Ast::CreateView(view) => Statement::CreateView(Box::new(view), text),
+                        other => Statement::Plain(Box::new(Plain::Statement(Box::new(other)))),
+                    },
+                    (statement, _) => Statement::Plain(Box::new(statement)),
+                }
             }
         };
         statements.push(statement);
@@ -84,6 +93,17 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
                 .unwrap_or(ParserError::RecursionLimitExceeded);
             return Err(error.into());
         }
+    }
+}
+
+/// The query of a view, before time travel in it is resolved.
+fn view_text(statement: &Plain) -> Option<String> {
+    match statement {
+        Plain::Statement(inner) => match inner.as_ref() {
+            Ast::CreateView(view) => Some(view.query.to_string()),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

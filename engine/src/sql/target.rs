@@ -47,11 +47,8 @@ impl Target {
                 "{full_name} is a view or an external table; rows are changed in tables of the lake"
             )));
         };
-        let lake = session
-            .lake()
-            .ok_or_else(|| Error::NotFound(format!("there is no lake, hence no {full_name}")))?;
         Ok(Self {
-            table: lake.table(&full_name)?,
+            table: session.require_lake()?.table(&full_name)?,
             alias: Ident::with_quote('"', table),
             reader,
         })

@@ -142,7 +142,7 @@ pub async fn commit_guarded(table: &Table, commit: Commit, guards: Guards) -> Re
             .with_cleanup_expired_logs(cleanup(&newest))
             .with_application_transactions(commit.transactions.clone());
         let prepared = CommitBuilder::from(properties)
-            .with_actions(commit.actions.clone())
+            .with_actions(stamped(&commit.actions))
             .build(
                 Some(&newest as &dyn TableReference),
                 table.log_store().clone(),
@@ -176,6 +176,17 @@ pub async fn commit_guarded(table: &Table, commit: Commit, guards: Guards) -> Re
         "{} is written so often that {ATTEMPTS} attempts to commit were overtaken; try again later",
         table.name()
     )))
+}
+
+/// The actions; a `commitInfo` among them tells the time of this attempt.
+fn stamped(actions: &[Action]) -> Vec<Action> {
+    let mut actions = actions.to_vec();
+    for action in &mut actions {
+        if let Action::CommitInfo(info) = action {
+            info.timestamp = Some(chrono::Utc::now().timestamp_millis());
+        }
+    }
+    actions
 }
 
 /// Old log entries are looked for where a checkpoint is due and not at each commit; `None` leaves it

@@ -2,19 +2,18 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, ColumnOption, DataType as SqlType, Expr, ObjectName, SqlOption, Value,
+    ColumnDef, HiveDistributionStyle, ObjectName, TableConstraint,
 };
 use datafusion::sql::sqlparser::dialect::SparkSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow as _;
-use deltalake::kernel::{
-    ArrayType, DataType, MapType, MetadataValue, PrimitiveType, StructField, StructType,
-};
+use deltalake::kernel::{DataType, StructField, StructType};
 
+use super::{columns, properties};
 use crate::error::{Error, Result};
 
 /// The files of `sql/tables`, in the order in which the tables are created.
@@ -41,12 +40,85 @@ pub struct TableDefinition {
     pub partition_columns: Vec<String>,
     /// Table properties.
     pub properties: Vec<(String, String)>,
-    /// The statement.
+    /// What the table is for.
+    pub comment: Option<String>,
+    /// The statement; empty where there is none.
     pub sql: String,
     arrow_schema: SchemaRef,
 }
 
 impl TableDefinition {
+    /// A table with these columns (see [`columns`]).
+    ///
+    /// # Errors
+    /// No columns, two of one name, names that a Delta table cannot have.
+    pub fn new(schema_name: &str, name: &str, fields: Vec<StructField>) -> Result<Self> {
+        let place = || format!("{schema_name}.{name}");
+        let schema = columns::schema(fields).map_err(|error| error.context(place()))?;
+        let arrow: Schema = (&schema)
+            .try_into_arrow()
+            .map_err(|error| Error::Internal(format!("{}: {error}", place())))?;
+        Ok(Self {
+            schema_name: schema_name.into(),
+            name: name.into(),
+            schema,
+            partition_columns: Vec::new(),
+            properties: Vec::new(),
+            comment: None,
+            sql: String::new(),
+            arrow_schema: Arc::new(arrow),
+        })
+    }
+
+    /// Partitioned by these columns.
+    ///
+    /// # Errors
+    /// A column that is not there, twice there or nested; no column left.
+    pub fn partitioned_by(mut self, names: Vec<String>) -> Result<Self> {
+        let refuse = |why: String| Error::Invalid(format!("{}: {why}", self.full_name()));
+        for (index, name) in names.iter().enumerate() {
+            let Some(field) = self.schema.field(name) else {
+                return Err(refuse(format!(
+                    "the table is partitioned by {name}, which is not a column"
+                )));
+            };
+            if columns::is_nested(field.data_type()) || *field.data_type() == DataType::BINARY {
+                return Err(refuse(format!(
+                    "a table cannot be partitioned by {name}, a column of type {}",
+                    field.data_type()
+                )));
+            }
+            if names[..index].contains(name) {
+                return Err(refuse(format!("PARTITIONED BY names {name} twice")));
+            }
+        }
+        if !names.is_empty() && names.len() == self.schema.num_fields() {
+            return Err(refuse(
+                "a table cannot be partitioned by all its columns: leave one out".into(),
+            ));
+        }
+        self.partition_columns = names;
+        Ok(self)
+    }
+
+    /// With these table properties.
+    ///
+    /// # Errors
+    /// Properties that this software does not know or honour, values that do not fit.
+    pub fn with_properties(mut self, properties: Vec<(String, String)>) -> Result<Self> {
+        for (key, value) in &properties {
+            properties::check(key, value, &self.schema)
+                .map_err(|error| error.context(self.full_name()))?;
+        }
+        let set = properties
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        properties::check_together(set, &self.schema)
+            .map_err(|error| error.context(self.full_name()))?;
+        self.properties = properties;
+        Ok(self)
+    }
+
     /// Reads one `CREATE TABLE schema.name (column TYPE [NOT NULL] [COMMENT '…'], …)
     /// [PARTITIONED BY (…)] [TBLPROPERTIES ('key' = 'value', …)]`.
     ///
@@ -58,26 +130,14 @@ impl TableDefinition {
         let mut parser = Parser::new(&dialect).try_with_sql(sql).map_err(refuse)?;
         let table = parse_table(&mut parser).map_err(refuse)?;
         let (schema_name, name) = split_name(&table.name)?;
-        let schema = StructType::try_new(table.fields)
-            .map_err(|error| Error::Invalid(format!("{schema_name}.{name}: {error}")))?;
-        for column in &table.partition_columns {
-            if schema.field(column).is_none() {
-                return Err(Error::Invalid(format!(
-                    "{schema_name}.{name} is partitioned by {column}, which is not a column"
-                )));
-            }
-        }
-        let arrow: arrow::datatypes::Schema = (&schema)
-            .try_into_arrow()
-            .map_err(|error| Error::Internal(format!("{schema_name}.{name}: {error}")))?;
+        let fields = columns::declared(&table.columns, &table.constraints)?;
+        let partition_columns = columns::partition_columns(&table.partition_columns)?;
+        let definition = Self::new(&schema_name, &name, fields)?
+            .partitioned_by(partition_columns)?
+            .with_properties(table.properties)?;
         Ok(Self {
-            schema_name,
-            name,
-            schema,
-            partition_columns: table.partition_columns,
-            properties: table.properties,
             sql: sql.to_string(),
-            arrow_schema: Arc::new(arrow),
+            ..definition
         })
     }
 
@@ -116,71 +176,29 @@ pub fn definition(full_name: &str) -> Result<&'static TableDefinition> {
 
 struct Parsed {
     name: ObjectName,
-    fields: Vec<StructField>,
-    partition_columns: Vec<String>,
+    columns: Vec<ColumnDef>,
+    constraints: Vec<TableConstraint>,
+    partition_columns: Vec<ColumnDef>,
     properties: Vec<(String, String)>,
 }
 
 fn parse_table(parser: &mut Parser<'_>) -> Result<Parsed, ParserError> {
     parser.expect_keywords(&[Keyword::CREATE, Keyword::TABLE])?;
     let name = parser.parse_object_name(false)?;
-    let (columns, _) = parser.parse_columns()?;
-    let mut fields = Vec::with_capacity(columns.len());
-    for column in columns {
-        let mut nullable = true;
-        let mut comment = None;
-        for option in column.options {
-            match option.option {
-                ColumnOption::NotNull => nullable = false,
-                ColumnOption::Null => {}
-                ColumnOption::Comment(text) => comment = Some(text),
-                other => {
-                    return Err(ParserError::ParserError(format!(
-                        "column {}: {other} is not supported",
-                        column.name
-                    )));
-                }
-            }
-        }
-        let kind = delta_type(&column.data_type)?;
-        let field = StructField::new(column.name.value, kind, nullable);
-        fields.push(match comment {
-            Some(text) => field.with_metadata([("comment", MetadataValue::String(text))]),
-            None => field,
-        });
-    }
-    let mut partition_columns = Vec::new();
-    if parser.parse_keywords(&[Keyword::PARTITIONED, Keyword::BY]) {
-        parser.expect_token(&Token::LParen)?;
-        partition_columns = parser
-            .parse_comma_separated(Parser::parse_identifier)?
-            .into_iter()
-            .map(|ident| ident.value)
-            .collect();
-        parser.expect_token(&Token::RParen)?;
-    }
-    let mut properties = Vec::new();
-    for option in parser.parse_options(Keyword::TBLPROPERTIES)? {
-        match option {
-            SqlOption::KeyValue {
-                key,
-                value: Expr::Value(value),
-            } => match value.value {
-                Value::SingleQuotedString(text) => properties.push((key.value, text)),
-                other => properties.push((key.value, other.to_string())),
-            },
-            other => {
-                return Err(ParserError::ParserError(format!(
-                    "table property {other}: expected 'key' = 'value'"
-                )));
-            }
-        }
-    }
+    let (columns, constraints) = parser.parse_columns()?;
+    let partition_columns = match parser.parse_hive_distribution()? {
+        HiveDistributionStyle::PARTITIONED { columns } => columns,
+        _ => Vec::new(),
+    };
+    let options = parser.parse_options(Keyword::TBLPROPERTIES)?;
+    let properties = properties::declared(&options)
+        .map_err(|error| ParserError::ParserError(error.to_string()))?;
     let _ = parser.consume_token(&Token::SemiColon);
     parser.expect_token(&Token::EOF)?;
     Ok(Parsed {
         name,
-        fields,
+        columns,
+        constraints,
         partition_columns,
         properties,
     })
@@ -200,34 +218,6 @@ fn split_name(name: &ObjectName) -> Result<(String, String)> {
             "{name} is not a table name: write table or schema.table"
         ))),
     }
-}
-
-/// The Delta type of an SQL type.
-fn delta_type(sql: &SqlType) -> Result<DataType, ParserError> {
-    Ok(match sql {
-        SqlType::String(_) | SqlType::Text | SqlType::Varchar(_) => DataType::STRING,
-        SqlType::TinyInt(_) => DataType::BYTE,
-        SqlType::SmallInt(_) => DataType::SHORT,
-        SqlType::Int(_) | SqlType::Integer(_) => DataType::INTEGER,
-        SqlType::BigInt(_) => DataType::LONG,
-        SqlType::Float(_) | SqlType::Real => DataType::FLOAT,
-        SqlType::Double(_) | SqlType::DoublePrecision => DataType::DOUBLE,
-        SqlType::Boolean | SqlType::Bool => DataType::BOOLEAN,
-        SqlType::Binary(_) => DataType::BINARY,
-        SqlType::Date => DataType::DATE,
-        SqlType::Timestamp(..) => DataType::Primitive(PrimitiveType::Timestamp),
-        SqlType::Array(ArrayElemTypeDef::AngleBracket(element)) => {
-            DataType::from(ArrayType::new(delta_type(element)?, true))
-        }
-        SqlType::Map(key, value) => {
-            DataType::from(MapType::new(delta_type(key)?, delta_type(value)?, true))
-        }
-        other => {
-            return Err(ParserError::ParserError(format!(
-                "type {other} is not supported"
-            )));
-        }
-    })
 }
 
 #[cfg(test)]
@@ -258,9 +248,37 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_column_that_is_no_column_is_refused() {
-        let error =
-            TableDefinition::parse("CREATE TABLE t (a INT) PARTITIONED BY (b)").unwrap_err();
-        assert!(error.to_string().contains("partitioned by b"), "{error}");
+    fn partition_columns_that_cannot_be_are_refused() {
+        for (sql, why) in [
+            ("(a INT) PARTITIONED BY (b)", "partitioned by b"),
+            ("(a INT) PARTITIONED BY (a)", "all its columns"),
+            ("(a INT, b INT) PARTITIONED BY (a, a)", "twice"),
+            ("(a INT, b ARRAY<INT>) PARTITIONED BY (b)", "array<integer>"),
+            ("(a INT, b BINARY) PARTITIONED BY (b)", "binary"),
+            ("(a INT) PARTITIONED BY (b STRING)", "declare b"),
+        ] {
+            let error = TableDefinition::parse(&format!("CREATE TABLE t {sql}")).unwrap_err();
+            assert!(error.to_string().contains(why), "{sql}: {error}");
+        }
+    }
+
+    #[test]
+    fn columns_that_a_delta_table_cannot_have_are_refused() {
+        for (columns, why) in [
+            ("a INT, A INT", "two columns"),
+            ("`a b` INT", "' '"),
+            ("a STRUCT<x: INT, X: INT>", "of a"),
+            ("a MAP<STRING, STRUCT<`p;q`: INT>>", "p;q"),
+        ] {
+            let error = TableDefinition::parse(&format!("CREATE TABLE t ({columns})")).unwrap_err();
+            assert!(error.to_string().contains(why), "{columns}: {error}");
+        }
+    }
+
+    #[test]
+    fn properties_are_checked_against_the_columns() {
+        let sql = "CREATE TABLE t (a INT) TBLPROPERTIES ('paratope.sortColumns' = 'b')";
+        let error = TableDefinition::parse(sql).unwrap_err().to_string();
+        assert!(error.contains("main.t") && error.contains('b'), "{error}");
     }
 }

@@ -1,7 +1,13 @@
-//! Delta tables: their definitions, one writer, one committer, one reader.
+//! Delta tables: their definitions, one writer, one committer, one reader, and their maintenance.
 
+pub mod columns;
 pub mod commit;
 pub mod definitions;
+pub mod log;
+pub mod maintenance;
+pub mod metadata;
+pub mod properties;
+mod protocol;
 mod provider;
 mod table;
 pub mod transactions;

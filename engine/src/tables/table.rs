@@ -13,7 +13,7 @@ use deltalake::protocol::SaveMode;
 use object_store::ObjectStoreExt as _;
 use tokio::sync::Mutex;
 
-use super::{LakeTableProvider, TableDefinition};
+use super::{LakeTableProvider, TableDefinition, maintenance};
 use crate::error::{Error, Result};
 use crate::storage::Storage;
 
@@ -37,26 +37,6 @@ impl std::fmt::Display for Moment {
             Self::Timestamp(time) => write!(f, "as of {}", time.to_rfc3339()),
         }
     }
-}
-
-/// Loads the version of a moment. Asked for a time before its first version, deltalake gives that
-/// version: here it is an error.
-async fn load(table: &mut DeltaTable, moment: Moment) -> Result<()> {
-    match moment {
-        Moment::Version(version) => table.load_version(version).await?,
-        Moment::Timestamp(time) => {
-            table.load_with_datetime(time).await?;
-            let version = table.version().unwrap_or_default();
-            let entry = commit_uri_from_version(Some(version));
-            let committed = table.log_store().object_store(None).head(&entry).await?;
-            if committed.last_modified.timestamp_millis() > time.timestamp_millis() {
-                return Err(Error::NotFound(
-                    "its first version (of those left) is younger".into(),
-                ));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A table by its folder. Cheap to share; snapshots taken from it are immutable.
@@ -209,15 +189,7 @@ impl Table {
     /// # Errors
     /// `NotFound` where there is no such version, or its log or its files are gone already.
     pub async fn reader_at(&self, moment: Moment) -> Result<Arc<LakeTableProvider>> {
-        let mut table = DeltaTable::new(Arc::clone(&self.log_store));
-        if let Err(error) = load(&mut table, moment).await {
-            let newest = self.snapshot().await?.version();
-            return Err(Error::NotFound(format!(
-                "{} cannot be read {moment}: {error}. Its newest version is {newest}; DESCRIBE HISTORY {} lists those that are left",
-                self.name, self.name
-            )));
-        }
-        let snapshot = table.snapshot().map_err(Error::from)?.snapshot().clone();
+        let snapshot = maintenance::snapshot_at(self, moment).await?;
         Ok(Arc::new(LakeTableProvider::try_new(self, snapshot).await?))
     }
 

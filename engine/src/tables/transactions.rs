@@ -3,24 +3,24 @@
 //! deltalake answers for one id at a time and replays the log for each; ingest asks for thousands.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, new_null_array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use deltalake::kernel::Action;
-use deltalake::logstore::get_actions;
-use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::path::Path;
+use futures::TryStreamExt as _;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::Table;
+use super::log::Log;
 use crate::error::{Error, Result};
 
-/// Commits read at a time.
-const CONCURRENCY: usize = 16;
+/// The version of a transaction that takes an earlier one of its id back: the work was undone.
+pub const UNDONE: i64 = -1;
 
 /// What a table remembers of a transaction id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,90 +31,54 @@ pub struct Recorded {
     pub last_updated: Option<i64>,
 }
 
+impl Recorded {
+    /// Whether the work behind the id is in the table, and was not undone since.
+    pub fn is_done(&self) -> bool {
+        self.version >= 0
+    }
+}
+
 /// Transaction ids as of a version not older than the newest at the time of the call.
 ///
 /// # Errors
 /// Whatever keeps the log from being read.
 pub async fn all(table: &Table) -> Result<HashMap<String, Recorded>> {
-    let store = table.log_store().object_store(None);
-    let log = Path::from("_delta_log");
-    let entries: Vec<ObjectMeta> = store.list(Some(&log)).try_collect().await?;
+    let log = Log::list(table).await?;
+    as_of(&log, log.newest()?).await
+}
+
+/// Transaction ids as of `version`.
+///
+/// # Errors
+/// `NotFound` where the log does not reach back to it.
+pub async fn as_of(log: &Log, version: u64) -> Result<HashMap<String, Recorded>> {
+    log.check(version)?;
     let mut found = HashMap::new();
-    let checkpoint = newest_checkpoint(&entries);
-    if let Some((_, parts)) = &checkpoint {
+    let checkpoint = log.checkpoint(version);
+    if let Some((_, parts)) = checkpoint {
         for part in parts {
-            read_checkpoint(&store, part, &mut found).await?;
+            read_checkpoint(log.store(), part, &mut found).await?;
         }
     }
-    let after = checkpoint.map(|(version, _)| version);
-    let mut commits: Vec<(u64, Path)> = entries
-        .iter()
-        .filter_map(|entry| Some((commit_version(&entry.location)?, entry.location.clone())))
-        .filter(|(version, _)| after.is_none_or(|checkpoint| *version > checkpoint))
-        .collect();
-    commits.sort();
-    let mut actions = futures::stream::iter(commits)
-        .map(|(version, path)| {
-            let store = Arc::clone(&store);
-            async move {
-                let bytes = store.get(&path).await?.bytes().await?;
-                Ok::<_, Error>(get_actions(version, &bytes)?)
-            }
-        })
-        .buffered(CONCURRENCY);
-    while let Some(actions) = actions.try_next().await? {
-        for action in actions {
-            if let Action::Txn(txn) = action {
-                let recorded = Recorded {
-                    version: txn.version,
-                    last_updated: txn.last_updated,
-                };
-                found.insert(txn.app_id, recorded);
-            }
-        }
+    let after = checkpoint.map_or(0, |(at, _)| at + 1);
+    let mut commits = pin!(log.range(after..=version));
+    while let Some((_, actions)) = commits.try_next().await? {
+        record(&actions, &mut found);
     }
     Ok(found)
 }
 
-/// Version of a commit file, `None` for anything else.
-fn commit_version(path: &Path) -> Option<u64> {
-    let name = path.filename()?.strip_suffix(".json")?;
-    (name.len() == 20).then(|| name.parse().ok())?
-}
-
-/// The newest checkpoint whose parts are all there.
-fn newest_checkpoint(entries: &[ObjectMeta]) -> Option<(u64, Vec<ObjectMeta>)> {
-    let mut complete: HashMap<(u64, usize), Vec<ObjectMeta>> = HashMap::new();
-    for entry in entries {
-        let Some(name) = entry
-            .location
-            .filename()
-            .and_then(|name| name.strip_suffix(".parquet"))
-        else {
-            continue;
-        };
-        let fields: Vec<&str> = name.split('.').collect();
-        let parts = match fields.as_slice() {
-            [_, "checkpoint"] => 1,
-            [_, "checkpoint", _part, parts] => parts.parse().unwrap_or(0),
-            [_, "checkpoint", _uuid] => 1,
-            _ => continue,
-        };
-        if let Some(version) = fields.first().and_then(|text| text.parse().ok()) {
-            complete
-                .entry((version, parts))
-                .or_default()
-                .push(entry.clone());
+/// Enters the transaction ids of one commit.
+pub fn record(actions: &[Action], found: &mut HashMap<String, Recorded>) {
+    for action in actions {
+        if let Action::Txn(txn) = action {
+            let recorded = Recorded {
+                version: txn.version,
+                last_updated: txn.last_updated,
+            };
+            found.insert(txn.app_id.clone(), recorded);
         }
     }
-    complete
-        .into_iter()
-        .filter(|((_, parts), files)| files.len() >= *parts && *parts > 0)
-        .max_by_key(|((version, _), _)| *version)
-        .map(|((version, parts), mut files)| {
-            files.truncate(parts);
-            (version, files)
-        })
 }
 
 /// Reads the `txn` column of a checkpoint; the columns of file actions, which dominate its size,

@@ -21,13 +21,14 @@ use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::{Add, AddCDCFile, EagerSnapshot};
 use deltalake::table::config::TablePropertiesExt as _;
 use futures::StreamExt as _;
-use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::Table;
+use super::log::relative;
 use crate::error::{Error, Result};
 
 /// Rows in a row group: large enough to compress well, small enough to skip and to buffer.
@@ -62,12 +63,27 @@ pub async fn write_sorted(
     target_file_bytes: u64,
 ) -> Result<Written> {
     let schema = input.schema();
-    let partitions = snapshot.metadata().partition_columns().to_vec();
-    let mut keys = partitions.clone();
+    let mut keys = snapshot.metadata().partition_columns().to_vec();
     keys.extend(Table::column_list(snapshot, SORT_COLUMNS).unwrap_or_default());
     let sorted = sort(input, &schema, &keys, context)?;
+    write_ordered(table, snapshot, sorted, target_file_bytes).await
+}
+
+/// Writes rows that come partition by partition, in the order in which they come. A target of 0
+/// bytes makes one file a partition, however large.
+///
+/// # Errors
+/// As [`write_sorted`].
+pub async fn write_ordered(
+    table: &Table,
+    snapshot: &EagerSnapshot,
+    rows: SendableRecordBatchStream,
+    target_file_bytes: u64,
+) -> Result<Written> {
+    let partitions = snapshot.metadata().partition_columns().to_vec();
+    let schema = rows.schema();
     let mut writer = PartitionedWriter::new(table, snapshot, schema, partitions, target_file_bytes);
-    match writer.drain(sorted).await {
+    match writer.drain(rows).await {
         Ok(()) => Ok(writer.written),
         Err(error) => {
             let written = std::mem::take(&mut writer.written);
@@ -110,12 +126,15 @@ pub async fn write_change_data(
 
 /// Deletes files that will not be committed. What cannot be deleted falls to VACUUM.
 pub async fn discard(table: &Table, written: &Written) {
+    let store = table.log_store().object_store(None);
     for add in &written.adds {
-        let path = table
-            .storage()
-            .path(&format!("{}/{}", table.location(), add.path));
-        if let Err(error) = table.storage().delete(&path).await {
-            tracing::debug!(%path, %error, "an uncommitted file stays until vacuum");
+        // As the store names it: folders of partitions have percent signs.
+        let path = relative(&add.path);
+        match store.delete(&path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => {
+                tracing::debug!(%path, %error, "an uncommitted file stays until vacuum");
+            }
         }
     }
 }
@@ -146,8 +165,9 @@ pub fn as_stored(batch: &RecordBatch, schema: &SchemaRef) -> DFResult<RecordBatc
     )?)
 }
 
-/// A plan that sorts one stream by `keys` (ascending, NULLs last).
-fn sort(
+/// Sorts one stream by `keys` (ascending, NULLs last); what the context's memory does not hold is
+/// spilled.
+pub fn sort(
     input: SendableRecordBatchStream,
     schema: &SchemaRef,
     keys: &[String],

@@ -1,0 +1,139 @@
+//! `OPTIMIZE`, `VACUUM`, `CHECKPOINT`, `RESTORE`, `DESCRIBE HISTORY` and `DESCRIBE DETAIL`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
+use datafusion::common::DFSchema;
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
+
+use super::Scope;
+use super::target::{Target, split};
+use crate::error::{Error, Result};
+use crate::session::{Answer, Session};
+use crate::tables::maintenance::{self, Optimize, Vacuum};
+use crate::tables::{Moment, Table};
+
+/// `OPTIMIZE t [WHERE …] [ZORDER BY (…)]`.
+pub async fn optimize(
+    session: &Session,
+    name: &ObjectName,
+    predicate: Option<&Expr>,
+    zorder: &[Expr],
+) -> Result<Answer> {
+    let scope = Scope::new(session).await?;
+    let target = Target::of(session, &scope, name).await?;
+    let schema = DFSchema::try_from(target.stored_schema()?)?;
+    let filter = predicate
+        .map(|predicate| {
+            scope
+                .state()
+                .create_logical_expr(&predicate.to_string(), &schema)
+        })
+        .transpose()?;
+    let zorder = zorder
+        .iter()
+        .map(|column| match column {
+            Expr::Identifier(column) => target.column(&ObjectName::from(vec![column.clone()])),
+            other => Err(Error::Invalid(format!(
+                "ZORDER BY takes columns, not {other}"
+            ))),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let options = Optimize {
+        filter,
+        zorder,
+        target_file_bytes: None,
+    };
+    let done = maintenance::optimize(session.require_lake()?, &target.table, &options).await?;
+    counts(&[
+        ("files_removed", done.files_removed),
+        ("files_added", done.files_added),
+        ("bytes_before", done.bytes_before),
+        ("bytes_after", done.bytes_after),
+        ("partitions", done.partitions),
+        ("skipped_conflicts", done.skipped_conflicts),
+    ])
+}
+
+/// `VACUUM t [RETAIN n HOURS] [DRY RUN]`: the files, or how many they were.
+pub async fn vacuum(
+    session: &Session,
+    name: &ObjectName,
+    retain_hours: Option<u64>,
+    dry_run: bool,
+) -> Result<Answer> {
+    let table = any_table(session, name).await?;
+    let options = Vacuum {
+        retain: retain_hours.map(|hours| Duration::from_secs(hours.saturating_mul(3_600))),
+        dry_run,
+    };
+    let done = maintenance::vacuum(session.require_lake()?, &table, options).await?;
+    if dry_run {
+        let paths: ArrayRef = Arc::new(StringArray::from(done.paths));
+        return Answer::rows(RecordBatch::try_from_iter([("path", paths)])?);
+    }
+    counts(&[
+        ("files_deleted", done.files),
+        ("bytes_deleted", done.bytes),
+        ("retained_hours", done.retained.as_secs() / 3_600),
+    ])
+}
+
+/// `CHECKPOINT t`.
+pub async fn checkpoint(session: &Session, name: &ObjectName) -> Result<Answer> {
+    let table = any_table(session, name).await?;
+    counts(&[("version", maintenance::checkpoint(&table).await?)])
+}
+
+/// `RESTORE t TO …`.
+pub async fn restore(session: &Session, name: &ObjectName, to: Moment) -> Result<Answer> {
+    let scope = Scope::new(session).await?;
+    let target = Target::of(session, &scope, name).await?;
+    let done = maintenance::restore(session.require_lake()?, &target.table, to).await?;
+    let changed: ArrayRef = Arc::new(BooleanArray::from(vec![done.version.is_some()]));
+    let number = |value: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![value])) };
+    Answer::rows(RecordBatch::try_from_iter([
+        ("restored_version", number(done.restored)),
+        ("changed", changed),
+        ("files_added", number(done.files_added)),
+        ("files_removed", number(done.files_removed)),
+        ("inputs_undone", number(done.inputs_undone)),
+        ("inputs_redone", number(done.inputs_redone)),
+    ])?)
+}
+
+/// `DESCRIBE HISTORY t [LIMIT n]`.
+pub async fn history(session: &Session, name: &ObjectName, limit: Option<usize>) -> Result<Answer> {
+    let table = any_table(session, name).await?;
+    Answer::rows(maintenance::history(&table, limit).await?)
+}
+
+/// `DESCRIBE DETAIL t`.
+pub async fn detail(session: &Session, name: &ObjectName) -> Result<Answer> {
+    let table = any_table(session, name).await?;
+    Answer::rows(maintenance::detail(&table).await?)
+}
+
+/// A table of the lake, its own books included.
+async fn any_table(session: &Session, name: &ObjectName) -> Result<Arc<Table>> {
+    Scope::new(session).await?;
+    let (schema, table) = split(name)?;
+    let full_name = format!("{schema}.{table}");
+    let lake = session.require_lake()?;
+    if lake.view(&full_name).is_some() {
+        return Err(Error::Invalid(format!(
+            "{full_name} is a view; this statement is for tables"
+        )));
+    }
+    lake.table(&full_name)
+}
+
+/// One row of numbers.
+fn counts(columns: &[(&str, u64)]) -> Result<Answer> {
+    let columns = columns.iter().map(|(name, value)| {
+        let value: ArrayRef = Arc::new(UInt64Array::from(vec![*value]));
+        (*name, value)
+    });
+    Answer::rows(RecordBatch::try_from_iter(columns)?)
+}

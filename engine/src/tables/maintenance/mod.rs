@@ -1,0 +1,31 @@
+//! Maintenance of tables: what keeps them fast, small and repairable.
+//!
+//! Each statement has its file. All of them commit through [`super::commit`]; those that change no
+//! rows (OPTIMIZE, VACUUM) give way to those that do.
+
+mod bins;
+mod changes;
+mod checkpoint;
+mod detail;
+mod features;
+mod files;
+mod history;
+mod optimize;
+mod provenance;
+mod restore;
+mod rewrite;
+mod vacuum;
+mod versions;
+mod zorder;
+
+pub use changes::{CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, table_changes};
+pub use checkpoint::checkpoint;
+pub use detail::detail;
+pub use history::history;
+pub use optimize::{Optimize, OptimizeSummary, optimize, optimize_guarded};
+pub use restore::{RestoreSummary, restore};
+pub use vacuum::{Vacuum, VacuumSummary, vacuum};
+pub use versions::{resolve, snapshot_at};
+
+#[cfg(test)]
+mod tests;
