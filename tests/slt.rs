@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use engine::Lake;
 use engine::config::Config;
 use engine::session::Session;
+use engine::storage::Access;
 use futures::TryStreamExt as _;
 use sqllogictest::harness::{Arguments, Failed, Trial, glob, run};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
@@ -123,7 +124,8 @@ impl InProcess {
     }
 
     fn over(lake: Option<Arc<Lake>>, config: &Config) -> Self {
-        let session = Session::new(lake, config).expect("a session");
+        let access = Access::everything(config).expect("a policy");
+        let session = Session::new(lake, config, access).expect("a session");
         Self {
             session: Arc::new(session),
         }

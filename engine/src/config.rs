@@ -25,6 +25,8 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// How tables are maintained.
     pub maintenance: MaintenanceConfig,
+    /// What statements reach beside the lake.
+    pub access: AccessConfig,
 }
 
 /// Where the lake lies.
@@ -192,6 +194,17 @@ impl Default for MaintenanceConfig {
             orphan_hours: 24,
         }
     }
+}
+
+/// Which places the statements of a server reach beside the tables of the lake: folders, files, `s3://bucket/prefix`.
+/// The command line reaches what its user reaches, whatever stands here.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessConfig {
+    /// May be read: `read_*`, `FROM 'file'`, `CREATE EXTERNAL TABLE … LOCATION`, `COPY INTO … FROM`. Empty: nothing.
+    pub read: Vec<String>,
+    /// May be written: `COPY … TO`. Empty: nothing.
+    pub write: Vec<String>,
 }
 
 impl Config {

@@ -6,6 +6,8 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use deltalake::DeltaTableError;
 
+use crate::storage::refusal;
+
 /// What went wrong, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -91,6 +93,10 @@ impl From<ParserError> for Error {
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         use object_store::Error as Store;
+        let error = match refusal(error) {
+            Ok(ours) => return ours,
+            Err(error) => error,
+        };
         match &error {
             Store::NotFound { path, .. } => Self::NotFound(format!("{path} does not exist")),
             Store::PermissionDenied { path, .. } | Store::Unauthenticated { path, .. } => {

@@ -5,6 +5,7 @@
 pub mod catalog;
 pub mod config;
 pub mod error;
+pub mod export;
 pub mod formats;
 pub mod ingest;
 mod lake;

@@ -123,6 +123,11 @@ fn failures_end_with_status_1_and_name_the_thing_and_the_remedy() {
     );
     assert_fails(&["--config", "none.toml", "config", "show"], 1, "none.toml");
     assert_fails(&["function", "show", "ab_numbre"], 1, "function list");
+    assert_fails(
+        &["function", "show", "ab_numbre"],
+        1,
+        "did you mean ab_number?",
+    );
     assert_fails(&["ingest", "none.fasta"], 1, "none.fasta");
 }
 
@@ -146,6 +151,40 @@ fn into_a_pipe_rows_go_as_csv_and_otherwise_as_asked() {
 fn results_of_several_statements_follow_each_other() {
     let output = run(&["query", "-c", "SELECT 1 AS a; SELECT 2 AS b;"]);
     assert_eq!(stdout(&output), "a\n1\n\nb\n2\n");
+}
+
+#[test]
+fn sql_may_start_with_a_comment() {
+    let output = run(&["query", "-c", "-- the answer\nSELECT 42 AS n"]);
+    assert_eq!(stdout(&output), "n\n42\n", "{}", stderr(&output));
+}
+
+#[test]
+fn an_error_points_at_its_token_and_suggests_what_was_meant() {
+    let output = run(&["query", "-c", "SELECT 1;\nSELECT lenght('a')"]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "error: there is no function lenght; did you mean length?\n\
+        line 2, column 8:\n  SELECT lenght('a')\n         ^^^^^^\n";
+    assert!(stderr(&output).starts_with(expected), "{}", stderr(&output));
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("x.sql"), "SELECT\n  1 AS n\nFRM t\n").unwrap();
+    let output = paratope(folder.path(), &["query", "-f", "x.sql"])
+        .output()
+        .unwrap();
+    let text = stderr(&output);
+    assert!(text.contains("line 3, column 1:\n  FRM t\n  ^^^"), "{text}");
+    assert!(!text.contains("There is no lake"), "{text}");
+}
+
+#[test]
+fn headers_of_a_table_function_are_plain_names() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let sql = "SELECT upper(sequence_id) FROM \
+        read_fasta('flight-server/data/abstar/hiv_bnabs_heavy.fasta.gz') LIMIT 1";
+    let output = paratope(&root, &["query", "-c", sql]).output().unwrap();
+    let text = stdout(&output);
+    assert!(text.starts_with("upper(sequence_id)\n"), "{text}");
 }
 
 #[test]

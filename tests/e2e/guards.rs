@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engine::Lake;
 use engine::config::Config;
 use engine::session::Session;
+use engine::storage::Access;
 use engine::tables::Table;
 use engine::tables::commit::{Commit, Guards, Outcome, Reads, append, commit_guarded};
 use engine::tables::write::{Written, write_sorted};
@@ -38,7 +39,8 @@ impl OpenLake {
     }
 
     async fn run(&self, sql: &str) -> engine::session::Answer {
-        let session = Session::new(Some(Arc::clone(&self.lake)), &self.config).unwrap();
+        let access = Access::everything(&self.config).unwrap();
+        let session = Session::new(Some(Arc::clone(&self.lake)), &self.config, access).unwrap();
         let statement = session.parse(sql).unwrap().remove(0);
         session.execute(statement).await.unwrap()
     }
@@ -61,7 +63,8 @@ impl OpenLake {
             .into_iter()
             .map(|batch| batch.with_schema(Arc::clone(&schema)).unwrap())
             .collect();
-        let session = Session::new(None, &self.config).unwrap();
+        let access = Access::nothing(&self.config).unwrap();
+        let session = Session::new(None, &self.config, access).unwrap();
         let frame = session.context().read_batches(batches).unwrap();
         let stream = frame.execute_stream().await.unwrap();
         let context = session.context().task_ctx();
@@ -180,4 +183,41 @@ async fn without_its_guard_two_rewrites_of_one_file_double_its_rows() {
     let (outcome, rows) = rewrite_twice(guards).await;
     assert!(outcome.is_ok(), "{outcome:?}");
     assert_eq!(rows, 2, "the guard is not what keeps these rows single");
+}
+
+/// Two statements of which each found that a row is missing and adds it, as MERGE does.
+async fn add_the_missing_row_twice(guards: Guards) -> (Result<Outcome, engine::Error>, i64) {
+    let server = S3Server::start();
+    let lake = open(&server).await;
+    let table = lake.table();
+    let add = async || {
+        let (_, mut commit) = lake.write_row(&table).await;
+        commit.reads = Reads::Rows;
+        commit
+    };
+    let (first, second) = (add().await, add().await);
+    commit_guarded(&table, first, guards).await.unwrap();
+    let outcome = commit_guarded(&table, second, guards).await;
+    (outcome, lake.count().await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_statements_that_add_what_neither_found_the_second_is_refused() {
+    let (outcome, rows) = add_the_missing_row_twice(Guards::default()).await;
+    assert!(
+        matches!(outcome, Err(engine::Error::Conflict(_))),
+        "{outcome:?}"
+    );
+    assert_eq!(rows, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_guard_two_statements_add_the_same_row_twice() {
+    let guards = Guards {
+        conflicts: false,
+        ..Guards::default()
+    };
+    let (outcome, rows) = add_the_missing_row_twice(guards).await;
+    assert!(outcome.is_ok(), "{outcome:?}");
+    assert_eq!(rows, 2, "the guard is not what keeps this row single");
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step is a failed test
 #![allow(clippy::print_stderr)] // a test says when it was skipped
 
+mod access;
 mod azure;
 mod bad;
 mod catalog;
@@ -10,8 +11,12 @@ mod corpora;
 mod guards;
 mod identity;
 mod kill;
+mod kill_statements;
 mod lost;
 mod maintenance;
 mod plans;
 mod race;
 mod s3_server;
+#[cfg(unix)]
+mod shell;
+mod statements;

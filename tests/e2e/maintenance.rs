@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 use engine::Lake;
 use engine::config::Config;
 use engine::session::Session;
+use engine::storage::Access;
 use engine::tables::commit::{Commit, Guards, Outcome, Reads, append, commit};
 use engine::tables::maintenance::{
     Optimize, OptimizeSummary, Vacuum, optimize_guarded, restore, vacuum,
@@ -68,7 +69,12 @@ impl Open {
                 other => format!("arrow_cast(NULL, '{}') AS {other}", field.data_type()),
             })
             .collect();
-        let session = Session::new(None, &self.config).unwrap();
+        let session = Session::new(
+            None,
+            &self.config,
+            Access::everything(&self.config).unwrap(),
+        )
+        .unwrap();
         let sql = format!("SELECT {}", columns.join(", "));
         let statement = session.parse(&sql).unwrap().remove(0);
         let answer = session.execute(statement).await.unwrap();
@@ -116,7 +122,12 @@ impl Open {
 
     /// Ids of all rows, sorted; one that is there twice is twice in the list.
     async fn ids(&self) -> Vec<String> {
-        let session = Session::new(Some(Arc::clone(&self.lake)), &self.config).unwrap();
+        let session = Session::new(
+            Some(Arc::clone(&self.lake)),
+            &self.config,
+            Access::everything(&self.config).unwrap(),
+        )
+        .unwrap();
         let sql = "SELECT protein_id FROM protein_chains";
         let statement = session.parse(sql).unwrap().remove(0);
         let answer = session.execute(statement).await.unwrap();

@@ -71,6 +71,15 @@ impl Contents {
             .collect()
     }
 
+    /// Whether any name stands, or stood, for the folder. One that no name ever stood for is left of
+    /// a table whose making was cut short, or is of one being made.
+    pub fn knows_folder(&self, location: &str) -> bool {
+        self.retired.contains_key(location)
+            || self
+                .entries()
+                .any(|entry| entry.location.as_deref() == Some(location))
+    }
+
     /// A time for the next entry of a name: now, but later than its latest entry, whose writer's
     /// clock may be ahead. So the order of times is the order of commits.
     pub fn next_time(&self, name: &Name) -> i64 {
@@ -169,6 +178,9 @@ mod tests {
             at: 2,
         };
         assert_eq!(contents.retired(), [retired]);
+        assert!(contents.knows_folder("main/a-1"));
+        assert!(contents.knows_folder("main/b-1"));
+        assert!(!contents.knows_folder("main/c-1"));
     }
 
     #[test]

@@ -51,8 +51,12 @@ const COLUMNS: [&str; 37] = [
     "sample_id",
 ];
 
+/// Before the names of columns that `COPY … (FORMAT airr)` writes and AIRR does not have. They are computed from the others,
+/// so they are computed anew and not read.
+pub const OURS: &str = "paratope_";
+
 /// A record must have one of these, or there is nothing to it.
-const SUBSTANCE: [&str; 9] = [
+pub const SUBSTANCE: [&str; 9] = [
     "sequence",
     "sequence_aa",
     "sequence_alignment",
@@ -65,7 +69,7 @@ const SUBSTANCE: [&str; 9] = [
 ];
 
 /// Columns that AIRR requires of every table.
-const REQUIRED: [&str; 14] = [
+pub const REQUIRED: [&str; 14] = [
     "sequence_id",
     "sequence",
     "rev_comp",
@@ -132,6 +136,7 @@ impl Format for Airr {
         let schema = self.schema()?;
         let layout = Layout::new(names, &schema, |name| match name {
             "species" | "organism" => Some("species_reported"),
+            _ if name.starts_with(OURS) => None,
             _ => Some(name),
         })
         .map_err(|error| error.context(source_file))?;

@@ -24,6 +24,7 @@ mod source;
 mod table;
 
 pub use airr::Airr;
+pub(crate) use airr::{OURS, REQUIRED as AIRR_REQUIRED, SUBSTANCE as AIRR_SUBSTANCE};
 pub use airr_repertoire::AirrRepertoire;
 pub(crate) use columns::map_builder;
 pub use detect::{DETECT_BYTES, by_name, detect};
@@ -31,7 +32,7 @@ pub use fasta::Fasta;
 pub use format::{Alphabet, Feeds, Format, Molecules, ReadOptions, Records, Reject, SourceBatch};
 pub use input::decompress;
 pub use oas::Oas;
-pub use source::open_blocking;
+pub use source::{open_blocking, open_file};
 
 /// Every format.
 pub fn all() -> &'static [&'static dyn Format] {

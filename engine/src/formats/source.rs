@@ -6,19 +6,48 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use crate::error::Result;
+
 /// Chunks read ahead of the reader; a store gives a few kilobytes to a few megabytes each.
 const AHEAD: usize = 16;
+
+/// Opens a file for reading on a thread that may block, whatever kind of store it is in: a local one is read directly,
+/// an object as by [`open_blocking`].
+///
+/// # Errors
+/// A local file that is missing or may not be read.
+pub fn open_file(
+    store: &Arc<dyn ObjectStore>,
+    path: &Path,
+    is_local: bool,
+    handle: &Handle,
+) -> Result<Box<dyn Read + Send>> {
+    if !is_local {
+        return Ok(open_blocking(
+            Arc::clone(store),
+            path.clone(),
+            handle.clone(),
+        ));
+    }
+    // Through the store, which knows what may be read.
+    match handle.block_on(store.get(path))?.payload {
+        GetResultPayload::File(file, _) => Ok(Box::new(file)),
+        GetResultPayload::Stream(_) => Ok(open_blocking(
+            Arc::clone(store),
+            path.clone(),
+            handle.clone(),
+        )),
+    }
+}
 
 /// Opens an object for reading on a thread that may block. The bytes are fetched on `handle`, a little ahead of the
 /// reader; dropping the reader ends the transfer. Nothing is fetched before this is called, and a missing object is an error of
 /// the first read.
-///
-/// Local files need none of this: open them with `std::fs::File`.
 pub fn open_blocking(
     store: Arc<dyn ObjectStore>,
     path: Path,

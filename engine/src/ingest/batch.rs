@@ -192,7 +192,7 @@ async fn write_group(
         alphabet: options.alphabet,
         ..ReadOptions::default()
     };
-    let context = match session::write_context(config) {
+    let context = match session::write_context(lake) {
         Ok(context) => context,
         Err(error) => return (Vec::new(), Err(Failure::Write(error))),
     };

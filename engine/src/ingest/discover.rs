@@ -14,8 +14,8 @@ use url::Url;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::formats::open_blocking;
-use crate::storage::{open_store, parse, redact};
+use crate::formats::open_file;
+use crate::storage::{Access, Mode, parse, redact};
 
 /// A file to ingest.
 #[derive(Debug, Clone)]
@@ -26,8 +26,8 @@ pub struct Input {
     pub size: u64,
     store: Arc<dyn ObjectStore>,
     path: Path,
-    /// Set for local files, which are read directly.
-    local: Option<PathBuf>,
+    /// Whether it is a file of this machine.
+    is_local: bool,
 }
 
 impl Input {
@@ -38,36 +38,28 @@ impl Input {
 
     /// Opens the stored bytes for reading on a thread that may block.
     pub fn open(&self, handle: &Handle) -> Result<Box<dyn Read + Send>> {
-        match &self.local {
-            Some(path) => std::fs::File::open(path)
-                .map(|file| Box::new(file) as Box<dyn Read + Send>)
-                .map_err(|error| Error::from(error).context(path.display())),
-            None => Ok(open_blocking(
-                Arc::clone(&self.store),
-                self.path.clone(),
-                handle.clone(),
-            )),
-        }
+        open_file(&self.store, &self.path, self.is_local, handle)
+            .map_err(|error| error.at(&self.url))
     }
 }
 
 /// The files that a path, folder, glob or URL names, sorted by path.
 ///
 /// # Errors
-/// Nothing is there; the store refuses.
-pub async fn expand(given: &str, config: &Config) -> Result<Vec<Input>> {
+/// Nothing is there; the store refuses, or `access` does.
+pub async fn expand(given: &str, access: &Access, config: &Config) -> Result<Vec<Input>> {
     let literal = std::path::Path::new(given);
     if !given.contains("://") && literal.exists() {
         // A file whose name has glob characters is itself.
-        return from_url(&parse(given)?, None, given, config).await;
+        return from_url(&parse(given)?, None, given, access, config).await;
     }
     match given.find(['*', '?', '[', '{']) {
-        None => from_url(&parse(given)?, None, given, config).await,
+        None => from_url(&parse(given)?, None, given, access, config).await,
         Some(first) => {
             let folder = &given[..given[..first].rfind('/').map_or(0, |slash| slash + 1)];
             let folder = if folder.is_empty() { "./" } else { folder };
             let pattern = &given[folder_length(given, first)..];
-            from_url(&parse(folder)?, Some(pattern), given, config).await
+            from_url(&parse(folder)?, Some(pattern), given, access, config).await
         }
     }
 }
@@ -80,9 +72,11 @@ async fn from_url(
     url: &Url,
     pattern: Option<&str>,
     given: &str,
+    access: &Access,
     config: &Config,
 ) -> Result<Vec<Input>> {
-    let store = open_store(url, &config.storage)?;
+    access.check(url, Mode::Read)?;
+    let store = access.open(url, &config.storage)?;
     let path = Path::from_url_path(url.path())
         .map_err(|error| Error::Invalid(format!("{given}: {error}")))?;
     let missing = || Error::NotFound(format!("{given} does not exist"));
@@ -137,7 +131,7 @@ fn input(url: &Url, store: &Arc<dyn ObjectStore>, meta: object_store::ObjectMeta
     Input {
         url: redact(&full),
         size: meta.size,
-        local: local_path(&full),
+        is_local: full.scheme() == "file",
         store: Arc::clone(store),
         path: meta.location,
     }

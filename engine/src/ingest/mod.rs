@@ -29,6 +29,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::lake::Lake;
+use crate::storage::Access;
 
 use self::discover::Input;
 
@@ -56,7 +57,7 @@ pub struct IngestOptions {
     pub max_rejects: Option<u64>,
 }
 
-/// Ingests files, folders, globs and URLs into the lake.
+/// Ingests files, folders, globs and URLs into the lake, as far as `access` lets them be read.
 ///
 /// One bad record never sinks a file and one bad file never sinks a batch: both are reported in
 /// the summary.
@@ -65,6 +66,7 @@ pub struct IngestOptions {
 /// What keeps all of it from going on: an unknown option, a lake that cannot be written.
 pub async fn ingest(
     lake: &Arc<Lake>,
+    access: &Access,
     inputs: &[String],
     options: &IngestOptions,
     progress: &Arc<Progress>,
@@ -79,7 +81,7 @@ pub async fn ingest(
     let mut summaries = Vec::new();
     let mut found = Vec::new();
     for input in inputs {
-        match discover::expand(input, lake.config()).await {
+        match discover::expand(input, access, lake.config()).await {
             Ok(files) => found.extend(files),
             Err(error) => summaries.push(InputSummary::failed(input, &error)),
         }

@@ -72,7 +72,7 @@ pub async fn find(
     source_files: &[&str],
 ) -> Result<Replaced> {
     let provider = LakeTableProvider::try_new(table, base.clone()).await?;
-    let context = session::write_context(lake.config())?;
+    let context = session::write_context(lake)?;
     let concerned = || -> Expr {
         col("source_file").in_list(source_files.iter().map(|file| lit(*file)).collect(), false)
     };

@@ -10,25 +10,27 @@ use datafusion::logical_expr::CreateExternalTable;
 
 use crate::config::{Config, StorageConfig};
 use crate::error::Result;
-use crate::storage::Storage;
+use crate::storage::{Access, Storage};
 use crate::tables::{LakeTableProvider, Table};
 
 /// Opens Delta tables by location.
 #[derive(Debug)]
 pub struct DeltaFactory {
     storage: StorageConfig,
+    access: Access,
 }
 
 impl DeltaFactory {
-    /// Stores are opened with the configuration's settings.
-    pub fn new(config: &Config) -> Self {
+    /// Stores are opened with the configuration's settings, within `access`.
+    pub fn new(config: &Config, access: &Access) -> Self {
         Self {
             storage: config.storage.clone(),
+            access: access.clone(),
         }
     }
 
     async fn open(&self, name: &str, location: &str) -> Result<LakeTableProvider> {
-        let storage = Storage::open(location, &self.storage)?;
+        let storage = Storage::open_external(location, &self.storage, &self.access)?;
         let table = Table::new(&storage, name, "")?;
         let snapshot = table
             .snapshot()

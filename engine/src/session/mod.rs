@@ -1,18 +1,23 @@
 //! The one session factory.
 
+pub(crate) mod copy;
 mod external;
+mod files;
 mod functions;
+pub mod names;
 mod runtime;
+mod settings;
+mod three_valued_in;
 
 pub use crate::sql::Statement;
 pub use functions::FunctionDoc;
+use settings::Settings;
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::UrlTableFactory;
-use datafusion::datasource::dynamic_file::DynamicListTableFactory;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
@@ -24,7 +29,7 @@ use crate::config::{Config, threads};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::sql;
-use crate::storage::Storage;
+use crate::storage::{Access, Storage};
 use crate::table_functions;
 
 /// SQL over a lake, or over files alone.
@@ -33,6 +38,8 @@ pub struct Session {
     config: Config,
     catalog: Option<Arc<LakeCatalog>>,
     files: Arc<dyn UrlTableFactory>,
+    access: Access,
+    settings: Settings,
 }
 
 /// The rows of one statement, as they are computed.
@@ -68,20 +75,21 @@ impl Answer {
 }
 
 impl Session {
-    /// A session with all of Paratope's functions, over `lake` where there is one.
+    /// A session with all of Paratope's functions, over `lake` where there is one. Its statements reach files within
+    /// `access`.
     ///
     /// # Errors
     /// A runtime that cannot be built (no folder for spilling).
-    pub fn new(lake: Option<Arc<Lake>>, config: &Config) -> Result<Self> {
-        let runtime = runtime::build(config)?;
+    pub fn new(lake: Option<Arc<Lake>>, config: &Config, access: Access) -> Result<Self> {
+        let runtime = runtime::build(config, &access)?;
+        let session_config = session_config(config);
+        let settings = Settings::new(&session_config);
         let mut state = SessionStateBuilder::new()
             .with_default_features()
-            .with_config(session_config(config))
+            .with_config(session_config)
             .with_runtime_env(Arc::clone(&runtime))
-            .with_table_factory(
-                "DELTA".into(),
-                Arc::new(external::DeltaFactory::new(config)),
-            )
+            .with_analyzer_rule(Arc::new(three_valued_in::ThreeValuedIn))
+            .with_table_factories(files::factories(config, &access))
             .build();
         for function in udfs::all() {
             datafusion::execution::FunctionRegistry::register_udf(&mut state, function)?;
@@ -91,8 +99,7 @@ impl Session {
         }
         #[allow(clippy::disallowed_methods)] // this is the factory
         let context = SessionContext::new_with_state(state);
-        let files = Arc::new(DynamicListTableFactory::default());
-        files.session_store().with_state(context.state_weak_ref());
+        let files = files::file_tables(&context, &access);
         let catalog = match lake {
             Some(lake) => {
                 register_store(&runtime, &lake)?;
@@ -107,6 +114,8 @@ impl Session {
             config: config.clone(),
             catalog,
             files,
+            access,
+            settings,
         })
     }
 
@@ -129,6 +138,11 @@ impl Session {
     /// Documentation of every function, sorted by name.
     pub fn functions(&self) -> Vec<FunctionDoc> {
         functions::document(&self.context.state())
+    }
+
+    /// Which files its statements reach.
+    pub fn access(&self) -> &Access {
+        &self.access
     }
 
     /// The DataFusion context below, for tests and for those who build on the engine.
@@ -165,6 +179,15 @@ impl Session {
         &self.config
     }
 
+    /// The plan as it may run: where it reads and writes files, and which settings it changes.
+    ///
+    /// # Errors
+    /// `Denied`, with the place or the setting.
+    pub(crate) fn admit(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        files::check_plan(&plan, &self.access)?;
+        self.settings.admit(plan)
+    }
+
     /// Runs a plan that changes the session itself.
     pub(crate) async fn run_in_context(&self, plan: LogicalPlan) -> Result<Answer> {
         let frame = self.context.execute_logical_plan(plan).await?;
@@ -192,9 +215,12 @@ pub fn reading_context(storage: &Storage) -> Result<SessionContext> {
     Ok(context)
 }
 
-/// A context for sorting and writing within a memory limit of its own.
-pub fn write_context(config: &Config) -> Result<SessionContext> {
-    let runtime = runtime::with_memory(config, config.ingest.sort_memory_bytes)?;
+/// A context for sorting and writing within a memory limit of its own; it reaches the lake and no other store.
+pub fn write_context(lake: &Lake) -> Result<SessionContext> {
+    let config = lake.config();
+    let access = Access::nothing(config)?;
+    let runtime = runtime::with_memory(config, &access, config.ingest.sort_memory_bytes)?;
+    register_store(&runtime, lake)?;
     let session = SessionConfig::new()
         .with_target_partitions(1)
         .with_batch_size(1_024);

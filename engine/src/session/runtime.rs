@@ -9,25 +9,29 @@ use sysinfo::{MemoryRefreshKind, System};
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::storage::Registry;
+use crate::storage::{Access, Registry};
 
 /// How many of the largest users of memory an error names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 /// Assumed where the machine does not tell.
 const UNKNOWN_MEMORY: u64 = 4 << 30;
 
-/// The runtime of query sessions: limited memory, spilling beyond it.
-pub fn build(config: &Config) -> Result<Arc<RuntimeEnv>> {
-    with_memory(config, query_memory(config))
+/// The runtime of query sessions: limited memory, spilling beyond it; stores within `access`.
+pub fn build(config: &Config, access: &Access) -> Result<Arc<RuntimeEnv>> {
+    with_memory(config, access, query_memory(config))
 }
 
 /// A runtime with its own memory limit.
-pub fn with_memory(config: &Config, bytes: usize) -> Result<Arc<RuntimeEnv>> {
+pub fn with_memory(config: &Config, access: &Access, bytes: usize) -> Result<Arc<RuntimeEnv>> {
+    let registry = Registry::new(config.storage.clone(), access.clone());
     let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
         .with_metadata_cache_limit(config.query.metadata_cache_bytes)
-        .with_object_store_registry(Arc::new(Registry::new(config.storage.clone())))
+        // It keeps listings for ever and knows them by their path alone: files that appear later would be missing, and one
+        // bucket would be listed for another.
+        .with_object_list_cache_limit(0)
+        .with_object_store_registry(Arc::new(registry))
         .build_arc()?;
     Ok(runtime)
 }

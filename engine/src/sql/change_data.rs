@@ -77,7 +77,7 @@ impl Feed {
         });
         let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), rows);
         let table = Arc::clone(&target.table);
-        let context = session::write_context(session.config())?.task_ctx();
+        let context = session::write_context(session.require_lake()?)?.task_ctx();
         let bytes = session.config().ingest.target_file_bytes;
         let files = tokio::spawn(async move {
             write::write_change_data(&table, &base, Box::pin(rows), context, bytes).await

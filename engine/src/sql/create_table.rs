@@ -75,7 +75,7 @@ async fn fill(session: &Session, table: &Table, answer: session::Answer) -> Resu
         table,
         &base,
         Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
-        session::write_context(session.config())?.task_ctx(),
+        session::write_context(session.require_lake()?)?.task_ctx(),
         session.config().ingest.target_file_bytes,
     )
     .await?;

@@ -2,7 +2,10 @@
 
 use std::any::TypeId;
 
-use sqlparser::dialect::{Dialect, GenericDialect};
+use sqlparser::ast::Expr;
+use sqlparser::dialect::{Dialect, GenericDialect, Precedence};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
 
 /// The generic dialect with time travel.
 #[derive(Debug, Default)]
@@ -37,6 +40,26 @@ impl Dialect for LakeDialect {
 
     fn supports_table_versioning(&self) -> bool {
         true
+    }
+
+    /// The parser takes all that follows `IS DISTINCT FROM` for its right side, so that
+    /// `a IS DISTINCT FROM b AND c` would compare `a` with `b AND c`. Here it binds like any `IS`.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        left: &Expr,
+        _precedence: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let distinct = if parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            Expr::IsDistinctFrom
+        } else if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
+            Expr::IsNotDistinctFrom
+        } else {
+            return None;
+        };
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        Some(right.map(|right| distinct(Box::new(left.clone()), Box::new(right))))
     }
 
     as_generic! {

@@ -4,18 +4,25 @@ use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
 use super::resolve::unsupported;
 use super::rewrite::until_settled;
-use super::{Scope, Statement, alter, create_table, delete, insert, merge, update, upkeep, views};
+use super::{
+    Scope, Statement, alter, copy_into, create_table, delete, insert, merge, update, upkeep, views,
+};
 use crate::error::Result;
-use crate::session::{Answer, Session};
+use crate::session::{Answer, Session, copy, names};
 
 /// Carries out one statement.
 ///
 /// # Errors
 /// Unknown names, wrong types, statements and clauses that this version does not carry out.
-pub async fn execute(session: &Session, statement: Statement) -> Result<Answer> {
+pub fn execute(session: &Session, statement: Statement) -> BoxFuture<'_, Result<Answer>> {
+    carry_out(session, statement).boxed()
+}
+
+async fn carry_out(session: &Session, statement: Statement) -> Result<Answer> {
     match statement {
         Statement::Plain(statement) => plain(session, *statement).await,
         Statement::CreateView(view, text) => {
@@ -26,7 +33,7 @@ pub async fn execute(session: &Session, statement: Statement) -> Result<Answer> 
             table,
             predicate,
             zorder,
-        } => upkeep::optimize(session, &table, predicate.as_ref(), &zorder).await,
+        } => upkeep::optimize(session, &table, predicate.as_deref(), &zorder).await,
         Statement::Vacuum {
             table,
             retain_hours,
@@ -36,7 +43,11 @@ pub async fn execute(session: &Session, statement: Statement) -> Result<Answer> 
         Statement::Restore(table, to) => upkeep::restore(session, &table, to).await,
         Statement::History(table, limit) => upkeep::history(session, &table, limit).await,
         Statement::Detail(table) => upkeep::detail(session, &table).await,
-        Statement::CopyInto { .. } => Err(unsupported("COPY INTO")),
+        Statement::CopyInto {
+            table,
+            inputs,
+            options,
+        } => copy_into::copy_into(session, &table, &inputs, options).await,
     }
 }
 
@@ -56,12 +67,18 @@ async fn plain(session: &Session, statement: Plain) -> Result<Answer> {
             return Answer::count(rows);
         }
     }
+    let statement = match statement {
+        // Its rows are a statement of their own.
+        Plain::CopyTo(copy) => return copy::copy(session, copy).await,
+        statement => statement,
+    };
     let scope = Scope::new(session).await?;
     let plan = scope.plan(statement).await?;
     check(&plan)?;
+    let plan = session.admit(plan)?;
     match plan {
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => session.run_in_context(plan).await,
-        plan => scope.run(&plan).await,
+        plan => scope.run(&names::plain_headers(plan)?).await,
     }
 }
 

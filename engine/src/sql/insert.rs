@@ -7,6 +7,7 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::catalog::default_table_source::DefaultTableSource;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{
@@ -20,11 +21,15 @@ use super::Scope;
 use super::resolve::unsupported;
 use super::target::{ADDRESSED, Target, normal};
 use super::template::{Parts, quoted};
+use crate::catalog::SCHEMAS;
 use crate::error::{Error, Result};
 use crate::session::{self, Session};
 use crate::tables::commit::{Commit, Reads, append, commit};
 use crate::tables::write::{self, as_stored};
 use crate::tables::{FILE, LakeTableProvider};
+
+/// Name under which a scope holds the query of an INSERT.
+const SOURCE: &str = "__paratope_rows";
 
 /// Adds the rows of a query, or puts them in the place of those there; tells how many.
 pub async fn insert(session: &Session, statement: &Insert) -> Result<u64> {
@@ -39,6 +44,9 @@ pub async fn insert(session: &Session, statement: &Insert) -> Result<u64> {
     query
         .columns
         .append(&mut into_names(std::mem::take(&mut query.after_columns)));
+    if !plain_values(&query) || !partition.is_empty() {
+        plan_apart(&scope, &mut query).await?;
+    }
     if !partition.is_empty() {
         with_partition(&target, &mut query, &partition)?;
     }
@@ -56,6 +64,30 @@ pub async fn insert(session: &Session, statement: &Insert) -> Result<u64> {
         &Removed::of(statement, partition),
     )
     .await
+}
+
+/// Whether the rows are `VALUES` and nothing else.
+fn plain_values(statement: &Insert) -> bool {
+    let query = statement.source.as_deref();
+    query.is_some_and(|query| {
+        query.with.is_none() && matches!(query.body.as_ref(), SetExpr::Values(_))
+    })
+}
+
+/// Plans the query of an INSERT on its own. As a part of the statement every `VALUES` within it,
+/// in a subquery too, would be cast to the columns of the table, or refused for their number.
+async fn plan_apart(scope: &Scope, statement: &mut Insert) -> Result<()> {
+    let Some(source) = statement.source.take() else {
+        return Err(unsupported("INSERT without VALUES or a query"));
+    };
+    let plan = scope.plan_ast(Ast::Query(source)).await?;
+    scope.pin(SCHEMAS[0], SOURCE, Arc::new(ViewTable::new(plan, None)));
+    let text = format!("SELECT * FROM {}.{SOURCE}", SCHEMAS[0]);
+    let Ast::Query(query) = Parts::default().fill(&text)? else {
+        return Err(Error::Internal("INSERT was put together wrongly".into()));
+    };
+    statement.source = Some(query);
+    Ok(())
 }
 
 /// Which rows go when new ones come.
@@ -86,7 +118,10 @@ async fn rows_into(
     let base = target.base()?.clone();
     let schema = target.stored_schema()?;
     let optimized = scope.state().optimize(plan)?;
-    let reads = match reads(&optimized, target.reader.location())? {
+    // OVERWRITE depends on which rows are there, even where there are none: what another statement
+    // found by a condition meanwhile and this one does not remove would be from no serial order.
+    let depends = !matches!(removed, Removed::None);
+    let reads = match depends || reads(&optimized, target.reader.location())? {
         true => Reads::Rows,
         false => Reads::Nothing,
     };
@@ -97,7 +132,7 @@ async fn rows_into(
         &target.table,
         &base,
         Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
-        session::write_context(session.config())?.task_ctx(),
+        session::write_context(session.require_lake()?)?.task_ctx(),
         session.config().ingest.target_file_bytes,
     )
     .await?;
@@ -349,7 +384,7 @@ fn with_partition(
                 .collect(),
         );
     }
-    let Some(mut source) = statement.source.take() else {
+    let Some(source) = statement.source.take() else {
         return Err(unsupported("INSERT without VALUES or a query"));
     };
     statement.columns.extend(into_names(
@@ -358,14 +393,6 @@ fn with_partition(
             .map(|column| Ident::with_quote('"', *column))
             .collect(),
     ));
-    if let SetExpr::Values(rows) = source.body.as_mut() {
-        for row in &mut rows.rows {
-            row.content
-                .extend(partition.iter().map(|(_, value)| value.clone()));
-        }
-        statement.source = Some(source);
-        return Ok(());
-    }
     let mut parts = Parts::default();
     let values: Vec<String> = partition
         .iter()

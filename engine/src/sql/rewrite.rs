@@ -115,7 +115,7 @@ pub async fn rewrite(
         &target.table,
         &base,
         Box::pin(rows),
-        session::write_context(session.config())?.task_ctx(),
+        session::write_context(session.require_lake()?)?.task_ctx(),
         session.config().ingest.target_file_bytes,
     )
     .await?;

@@ -23,7 +23,7 @@ pub enum Statement {
         /// The table.
         table: ObjectName,
         /// Which partitions.
-        predicate: Option<Expr>,
+        predicate: Option<Box<Expr>>,
         /// Columns of the z-order.
         zorder: Vec<Expr>,
     },
@@ -197,7 +197,7 @@ fn optimize(parser: &mut Parser<'_>) -> Result<Statement> {
     }
     Ok(Statement::Optimize {
         table: name,
-        predicate,
+        predicate: predicate.map(Box::new),
         zorder: zorder.unwrap_or_default(),
     })
 }

@@ -1,7 +1,10 @@
 //! Reading a location as users write it, and showing it without secrets.
 
+use std::path::Component;
+
 use url::Url;
 
+use super::place::canonical;
 use crate::error::{Error, Result};
 
 /// Schemes of supported object stores, for messages.
@@ -30,7 +33,11 @@ pub fn parse(location: &str) -> Result<Url> {
         return Url::parse(&format!("{canonical}://{rest}"))
             .map_err(|error| Error::Invalid(format!("{scheme}://…: {error}")));
     }
-    let path = std::path::absolute(location)?;
+    let mut path = std::path::absolute(location)?;
+    if path.components().any(|part| part == Component::ParentDir) {
+        // As the file system means it: above the target of a link and not above the link.
+        path = canonical(&path).map_err(|error| Error::from(error).context(location))?;
+    }
     Url::from_file_path(&path)
         .map_err(|()| Error::Invalid(format!("{} cannot be a URL", path.display())))
 }
@@ -54,6 +61,15 @@ mod tests {
         let url = parse("./some/lake").unwrap();
         assert_eq!(url.scheme(), "file");
         assert!(url.path().ends_with("/some/lake"));
+    }
+
+    #[test]
+    fn a_path_may_lead_upwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("a")).unwrap();
+        let url = parse(&format!("{}/a/../b.fa", root.display())).unwrap();
+        assert_eq!(url.to_file_path().unwrap(), root.join("b.fa"));
     }
 
     #[test]

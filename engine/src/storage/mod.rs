@@ -1,11 +1,19 @@
 //! Where bytes lie: one lake location and the object store behind it.
 
+mod access;
+mod fence;
 mod location;
+mod overlay;
+mod place;
 mod probe;
 mod registry;
 mod stores;
 
+pub use access::{Access, Mode};
+pub(crate) use fence::refusal;
 pub use location::{parse, redact};
+pub(crate) use overlay::with_store;
+pub(crate) use place::canonical;
 pub use probe::probe_atomic_create;
 pub use registry::Registry;
 pub use stores::open_store;
@@ -16,7 +24,11 @@ use deltalake::logstore::{LogStoreRef, StorageConfig as DeltaStorageConfig, defa
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+use sha2::{Digest as _, Sha256};
 use url::Url;
+
+use self::fence::Fence;
+use self::place::Root;
 
 use crate::config::StorageConfig;
 use crate::error::{Error, Result};
@@ -25,21 +37,51 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone)]
 pub struct Storage {
     url: Url,
+    /// By which plans know the store.
+    store_url: Url,
     root: Arc<dyn ObjectStore>,
     prefix: Path,
 }
 
+/// Scheme of the lake's own store in plans: no location that a user writes has it, so what a plan reads of the lake was
+/// put there by the lake's tables and by no file name in a statement.
+const LAKE_SCHEME: &str = "lake";
+
 impl Storage {
-    /// Opens a folder given as a path or URL. Nothing is read or created yet.
+    /// Opens the folder of a lake, given as a path or URL: nothing but this folder can be reached with it. Nothing is read
+    /// or created yet.
     ///
     /// # Errors
     /// A location that is neither a path nor a supported URL; incomplete credentials.
     pub fn open(location: &str, config: &StorageConfig) -> Result<Self> {
-        let mut url = parse(location)?;
-        if !url.path().ends_with('/') {
-            url.set_path(&format!("{}/", url.path()));
-        }
+        let url = folder_url(location)?;
         let root = open_store(&url, config)?;
+        let mut storage = Self::with_store(url, root)?;
+        let fenced = Fence::folder(
+            storage.root,
+            Root::of(&storage.url)?,
+            storage.prefix.clone(),
+        );
+        storage.root = Arc::new(fenced);
+        // The same on every node that opens the same lake.
+        let digest = Sha256::digest(redact(&storage.url));
+        let name: String = digest[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        storage.store_url = Url::parse(&format!("{LAKE_SCHEME}://{name}"))
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(storage)
+    }
+
+    /// Opens a folder that a statement names, within what `access` lets statements reach.
+    ///
+    /// # Errors
+    /// `Denied`; otherwise as [`Storage::open`].
+    pub fn open_external(location: &str, config: &StorageConfig, access: &Access) -> Result<Self> {
+        let url = folder_url(location)?;
+        access.check(&url, Mode::Read)?;
+        let root = access.open(&url, config)?;
         Self::with_store(url, root)
     }
 
@@ -50,7 +92,15 @@ impl Storage {
     pub fn with_store(url: Url, root: Arc<dyn ObjectStore>) -> Result<Self> {
         let prefix = Path::from_url_path(url.path())
             .map_err(|error| Error::Invalid(format!("{}: {error}", redact(&url))))?;
-        Ok(Self { url, root, prefix })
+        let mut store_url = url.clone();
+        store_url.set_path("");
+        store_url.set_query(None);
+        Ok(Self {
+            url,
+            store_url,
+            root,
+            prefix,
+        })
     }
 
     /// The folder's URL, with a trailing slash.
@@ -58,12 +108,14 @@ impl Storage {
         &self.url
     }
 
-    /// The store's own URL: scheme and authority, as DataFusion's registry keys stores.
+    /// The URL by which plans know the store, for DataFusion's registry. That of a lake is its own.
     pub fn store_url(&self) -> Result<Url> {
-        let mut url = self.url.clone();
-        url.set_path("");
-        url.set_query(None);
-        Ok(url)
+        Ok(self.store_url.clone())
+    }
+
+    /// Whether this is a lake's own storage and not a place that a statement named.
+    pub(crate) fn is_lake(&self) -> bool {
+        self.store_url.scheme() == LAKE_SCHEME
     }
 
     /// The store, at its root.
@@ -130,7 +182,24 @@ impl Storage {
         }
     }
 
+    /// The local folder `relative`; `None` in an object store.
+    pub(crate) fn local_folder(&self, relative: &str) -> Option<std::path::PathBuf> {
+        match self.url.scheme() {
+            "file" => place::file_path(&self.path(relative)).ok(),
+            _ => None,
+        }
+    }
+
     fn explain(&self, error: object_store::Error) -> Error {
         Error::from(error).context(redact(&self.url))
     }
+}
+
+/// A location as a URL that ends with a slash.
+fn folder_url(location: &str) -> Result<Url> {
+    let mut url = parse(location)?;
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Ok(url)
 }

@@ -1,4 +1,7 @@
 //! Object stores for query plans, built from the configuration when a URL is first met.
+//!
+//! Whatever a plan reads or writes comes from here, so here every store gets its fence ([`Access`]); only the lake's own,
+//! which has a URL and a fence of its own, is registered from outside.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,21 +11,23 @@ use datafusion::execution::object_store::ObjectStoreRegistry;
 use object_store::ObjectStore;
 use url::Url;
 
-use super::open_store;
+use super::Access;
 use crate::config::StorageConfig;
 
 /// Stores by scheme and authority.
 #[derive(Debug)]
 pub struct Registry {
     config: StorageConfig,
+    access: Access,
     stores: RwLock<HashMap<String, Arc<dyn ObjectStore>>>,
 }
 
 impl Registry {
-    /// An empty registry; stores are opened with `config`.
-    pub fn new(config: StorageConfig) -> Self {
+    /// An empty registry; stores are opened with `config` and stay within `access`.
+    pub fn new(config: StorageConfig, access: Access) -> Self {
         Self {
             config,
+            access,
             stores: RwLock::default(),
         }
     }
@@ -55,7 +60,10 @@ impl ObjectStoreRegistry for Registry {
         if let Some(store) = known {
             return Ok(store);
         }
-        let store = open_store(url, &self.config).map_err(DataFusionError::from)?;
+        let store = self
+            .access
+            .open(url, &self.config)
+            .map_err(DataFusionError::from)?;
         self.register_store(url, Arc::clone(&store));
         Ok(store)
     }

@@ -26,7 +26,7 @@ use tokio::sync::mpsc::Sender;
 use url::Url;
 
 use crate::error::Error;
-use crate::formats::{Alphabet, Format, ReadOptions, Reject, decompress, open_blocking};
+use crate::formats::{Alphabet, Format, ReadOptions, Reject, decompress, open_file};
 
 /// Batches read ahead of the query.
 const AHEAD: usize = 2;
@@ -280,12 +280,9 @@ impl Scan {
     }
 
     fn open(&self, file: &SourceFile) -> Result<Box<dyn Read + Send>, Error> {
-        if let Ok(path) = file.url.to_file_path() {
-            return Ok(Box::new(std::fs::File::open(path)?));
-        }
         let store = self.runtime.object_store_registry.get_store(&file.url)?;
         let handle = Handle::try_current().map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(open_blocking(store, file.path.clone(), handle))
+        open_file(&store, &file.path, file.url.scheme() == "file", &handle)
     }
 
     /// The wanted columns; the last of all is `source_file`.

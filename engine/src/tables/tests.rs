@@ -97,7 +97,7 @@ async fn count(lake: &Lake) -> usize {
     let table = lake.table(TABLE).unwrap();
     let snapshot = table.snapshot().await.unwrap();
     let provider = LakeTableProvider::try_new(&table, snapshot).await.unwrap();
-    let context = session::bare_context().unwrap();
+    let context = session::reading_context(lake.storage()).unwrap();
     let frame = context.read_table(Arc::new(provider)).unwrap();
     frame.count().await.unwrap()
 }

@@ -215,11 +215,19 @@ impl PartitionedWriter {
     ) -> Self {
         let properties = writer_properties(snapshot);
         let stats_columns = Table::column_list(snapshot, "delta.dataSkippingStatsColumns");
+        // What the table says counts before what the caller would like; 0 asks for one file.
+        let target = match target_file_bytes {
+            0 => None,
+            bytes => {
+                let of_table = snapshot.table_properties().target_file_size;
+                of_table.or(NonZeroU64::new(bytes))
+            }
+        };
         let config = WriterConfig::new(
             schema,
             partitions.clone(),
             Some(properties),
-            NonZeroU64::new(target_file_bytes),
+            target,
             None,
             snapshot.table_properties().num_indexed_cols(),
             stats_columns,

@@ -65,7 +65,8 @@ pub fn complain(message: impl fmt::Display) {
     });
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+/// Whether a reader of our output went away.
+pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())

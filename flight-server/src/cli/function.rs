@@ -5,11 +5,14 @@ use std::sync::Arc;
 use anyhow::bail;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use clap::{Args, Subcommand};
+use console::measure_text_width;
 use engine::session::{FunctionDoc, Session};
+use engine::storage::Access;
 
 use super::arguments::Shared;
+use super::diagnosis::{near, suggestion};
 use super::exit::Exit;
-use super::output::{Destination, Format, Output, say};
+use super::output::{Destination, Format, Output, Tables, say, terminal_width};
 
 /// List and explain SQL functions
 #[derive(Debug, Args)]
@@ -45,21 +48,32 @@ impl Function {
     /// Runs the command.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<Exit> {
         // Functions are the same whatever the lake: none is opened.
-        let functions = Session::new(None, &shared.load()?)?.functions();
+        let config = shared.load()?;
+        let access = Access::nothing(&config)?;
+        let functions = Session::new(None, &config, access)?.functions();
         match self.verb {
-            Verb::List { pattern, format } => list(&functions, pattern.as_deref(), format)?,
-            Verb::Show { name } => show(&functions, &name)?,
+            Verb::List { pattern, format } => {
+                let batch = list(&functions, pattern.as_deref().unwrap_or_default())?;
+                let format = format.unwrap_or_else(|| Format::default_for(None));
+                let mut output = Output::new(format, Tables::of_rows(0), Destination::stdout());
+                output.batch(&batch)?;
+                output.commit()?;
+            }
+            Verb::Show { name } => match show(&functions, &name, terminal_width()) {
+                Some(text) => say(text.trim_end())?,
+                None => bail!(
+                    "{}; `paratope function list` names them all",
+                    unknown(&functions, &name)
+                ),
+            },
         }
         Ok(Exit::Success)
     }
 }
 
-fn list(
-    functions: &[FunctionDoc],
-    pattern: Option<&str>,
-    format: Option<Format>,
-) -> anyhow::Result<()> {
-    let pattern = pattern.unwrap_or_default().to_lowercase();
+/// The functions whose names contain `pattern`, a row each.
+pub fn list(functions: &[FunctionDoc], pattern: &str) -> anyhow::Result<RecordBatch> {
+    let pattern = pattern.to_lowercase();
     let found: Vec<_> = functions
         .iter()
         .filter(|function| function.name.contains(&pattern))
@@ -69,37 +83,35 @@ fn list(
             found.iter().map(|function| value(function)),
         ))
     };
-    let batch = RecordBatch::try_from_iter([
+    Ok(RecordBatch::try_from_iter([
         ("name", column(|f| f.name.clone())),
         ("kind", column(|f| f.kind.to_string())),
         ("syntax", column(|f| one_line(&f.syntax))),
         ("description", column(|f| first_sentence(&f.description))),
-    ])?;
-    let format = format.unwrap_or_else(|| Format::default_for(None));
-    let mut output = Output::new(format, 0, Destination::stdout());
-    output.batch(&batch)?;
-    output.commit()
+    ])?)
 }
 
-fn show(functions: &[FunctionDoc], name: &str) -> anyhow::Result<()> {
+/// The documentation of the functions of this name, in lines of `width`; none where there is none.
+pub fn show(functions: &[FunctionDoc], name: &str, width: Option<usize>) -> Option<String> {
     let wanted = name.to_lowercase();
-    let mut found = functions
+    let found: Vec<_> = functions
         .iter()
         .filter(|function| function.name == wanted)
-        .peekable();
-    if found.peek().is_none() {
-        bail!(
-            "there is no function {name}{}",
-            alternatives(functions, &wanted)
-        );
-    }
-    for function in found {
-        say(explain(function))?;
-    }
-    Ok(())
+        .map(|function| explain(function, width))
+        .collect();
+    (!found.is_empty()).then(|| found.join("\n"))
 }
 
-fn explain(function: &FunctionDoc) -> String {
+/// That there is no such function, and which may have been meant.
+pub fn unknown(functions: &[FunctionDoc], name: &str) -> String {
+    let known = functions.iter().map(|function| function.name.as_str());
+    match suggestion(&near(name, known)) {
+        Some(meant) => format!("there is no function {name}; {meant}"),
+        None => format!("there is no function {name}"),
+    }
+}
+
+fn explain(function: &FunctionDoc, width: Option<usize>) -> String {
     let mut text = format!(
         "{} ({} function)\n\n  {}\n",
         function.name,
@@ -108,18 +120,40 @@ fn explain(function: &FunctionDoc) -> String {
     );
     let description = function.description.trim();
     if !description.is_empty() {
-        text.push_str(&format!("\n{description}\n"));
+        text.push_str(&format!("\n{}\n", wrapped(description, width, "")));
     }
     if !function.arguments.is_empty() {
         text.push_str("\nArguments\n");
         for (argument, meaning) in &function.arguments {
-            text.push_str(&format!("  {argument}: {}\n", meaning.trim()));
+            let line = format!("  {argument}: {}", meaning.trim());
+            text.push_str(&format!("{}\n", wrapped(&line, width, "    ")));
         }
     }
     if let Some(example) = &function.example {
         text.push_str(&format!("\nExample\n{}\n", unfenced(example)));
     }
     text
+}
+
+/// `text` with its long lines broken between words; what is broken off is indented.
+fn wrapped(text: &str, width: Option<usize>, indent: &str) -> String {
+    let Some(width) = width else {
+        return text.to_string();
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let mut current = String::new();
+        for piece in line.split_inclusive(' ') {
+            let fits = measure_text_width(&current) + measure_text_width(piece.trim_end()) <= width;
+            if !fits && !current.trim().is_empty() {
+                lines.push(current.trim_end().to_string());
+                current = indent.to_string();
+            }
+            current.push_str(piece);
+        }
+        lines.push(current);
+    }
+    lines.join("\n")
 }
 
 /// The inside of the first Markdown block, where the example stands in one.
@@ -131,24 +165,8 @@ fn unfenced(example: &str) -> &str {
     inside.trim_matches('\n').trim_end()
 }
 
-/// Names that share a word with `wanted`.
-fn alternatives(functions: &[FunctionDoc], wanted: &str) -> String {
-    let words: Vec<_> = wanted.split('_').filter(|word| word.len() > 2).collect();
-    let near: Vec<_> = functions
-        .iter()
-        .map(|function| function.name.as_str())
-        .filter(|name| words.iter().any(|word| name.contains(word)))
-        .take(5)
-        .collect();
-    if near.is_empty() {
-        "; `paratope function list` names them all".into()
-    } else {
-        format!("; did you mean {}?", near.join(", "))
-    }
-}
-
 /// Up to the first full stop that a new sentence follows (`et al. 2003` has none).
-fn first_sentence(description: &str) -> String {
+pub fn first_sentence(description: &str) -> String {
     let text = one_line(description);
     let end = text.match_indices(". ").find(|(stop, _)| {
         let next = text[stop + 2..].chars().next();
@@ -184,7 +202,21 @@ mod tests {
         let expected = "ab_cdr3 (scalar function)\n\n  ab_cdr3(sequence)\n\n\
             CDR3 of a V domain. IMGT 105 to 117.\n\nArguments\n  sequence: A protein\n\n\
             Example\nSELECT ab_cdr3('EVQ');\n";
-        assert_eq!(explain(&function()), expected);
+        assert_eq!(explain(&function(), None), expected);
+    }
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        let text = "One two three\n\n  four five";
+        assert_eq!(wrapped(text, None, "    "), text);
+        assert_eq!(
+            wrapped(text, Some(9), "    "),
+            "One two\n    three\n\n  four\n    five"
+        );
+        assert_eq!(
+            wrapped("Q".repeat(20).as_str(), Some(9), ""),
+            "Q".repeat(20)
+        );
     }
 
     #[test]
@@ -197,8 +229,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_suggests_names_with_the_same_words() {
-        let near = alternatives(&[function()], "antibody_cdr3");
-        assert_eq!(near, "; did you mean ab_cdr3?");
+    fn functions_are_shown_by_name_and_unknown_ones_suggest_others() {
+        assert!(show(&[function()], "AB_CDR3", None).is_some());
+        assert_eq!(show(&[function()], "ab_cdr4", None), None);
+        assert_eq!(
+            unknown(&[function()], "ab_cdr4"),
+            "there is no function ab_cdr4; did you mean ab_cdr3?"
+        );
     }
 }

@@ -9,6 +9,7 @@ use engine::Lake;
 use engine::formats::{self, Alphabet};
 use engine::ingest::annotate::species;
 use engine::ingest::{IngestOptions, Progress};
+use engine::storage::Access;
 
 use super::arguments::Shared;
 use super::exit::{Exit, complain};
@@ -97,8 +98,10 @@ impl Ingest {
         let lake = Lake::open_or_init(&config).await?;
         let progress = Arc::new(Progress::default());
         let bar = Bar::follow(&progress);
+        let access = Access::everything(&config)?;
+        let options = self.options();
         let summary =
-            engine::ingest::ingest(&lake, &self.inputs, &self.options(), &progress).await?;
+            engine::ingest::ingest(&lake, &access, &self.inputs, &options, &progress).await?;
         drop(bar);
         summary::print(&summary, self.format == SummaryFormat::Json)?;
         for input in &summary.inputs {

@@ -4,16 +4,20 @@
 
 mod arguments;
 mod config;
+mod diagnosis;
 mod examples;
 mod exit;
 mod function;
 mod ingest;
 mod init;
+mod interrupt;
 mod logging;
 mod output;
 mod progress;
 mod query;
 mod quickstart;
+mod script;
+mod shell;
 mod shipped;
 
 use std::process::ExitCode;
@@ -57,7 +61,7 @@ async fn until_interrupted(cli: Cli) -> ExitCode {
             Ok(Err(error)) => exit::report(&error),
             Err(panic) => exit::report(&anyhow::anyhow!("a defect of paratope: {panic}")),
         },
-        Ok(()) = tokio::signal::ctrl_c() => {
+        () = interrupt::of_command() => {
             work.abort();
             let _ = tokio::time::timeout(GRACE, work).await;
             ExitCode::from(exit::INTERRUPTED)

@@ -1,59 +1,101 @@
-//! The progress bar of an ingest, on stderr, where that is a terminal.
+//! How an ingest or a long query goes, on stderr, where that is a terminal.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use console::{Term, truncate_str};
 use engine::ingest::Progress;
 use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 
 const INTERVAL: Duration = Duration::from_millis(100);
+/// A query that is done by then needs no progress line.
+const LONG_QUERY: Duration = Duration::from_secs(1);
 const KNOWN_SIZE: &str =
     "{spinner} [{bar:24}] {binary_bytes}/{binary_total_bytes} · {msg} · {eta} left";
 const UNKNOWN_SIZE: &str = "{spinner} {binary_bytes} · {msg}";
 
 /// All bars of the process: whoever else writes to stderr goes through [`above`].
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+/// Whether the line of a query is drawn. It is no bar: the `^C` that a terminal echoes behind it
+/// goes away with it.
+static LINE: Mutex<bool> = Mutex::new(false);
 
-/// Does `write` (to stderr) while no bar is in the way.
+/// Does `write` (to stderr) while no bar and no line is in the way.
 pub fn above<T>(write: impl FnOnce() -> T) -> T {
-    BARS.suspend(write)
+    BARS.suspend(|| {
+        let mut is_drawn = LINE.lock().unwrap_or_else(PoisonError::into_inner);
+        clear_line(&mut is_drawn);
+        write()
+    })
 }
 
-/// A bar that follows an ingest until it is dropped.
+/// Shows how some work goes until it is dropped.
 pub struct Bar {
+    /// Rows of a query.
+    rows: Arc<AtomicU64>,
     /// Dropped first: tells the thread to end.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Bar {
-    /// Starts to draw. A thread of its own does it, for the runtime's may all be computing.
+    /// Follows an ingest.
     pub fn follow(progress: &Arc<Progress>) -> Self {
-        if !io::stderr().is_terminal() {
-            return Self {
-                stop: None,
-                thread: None,
-            };
-        }
-        let (stop, stopped) = mpsc::channel::<()>();
         let progress = Arc::clone(progress);
-        let thread = std::thread::spawn(move || {
+        Self::start(Arc::default(), move |stopped| {
             let bar = BARS.add(ProgressBar::no_length());
             let started = Instant::now();
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(INTERVAL) {
+            while !happens(stopped, INTERVAL) {
                 draw(&bar, &progress, started.elapsed());
             }
             bar.finish_and_clear();
             BARS.remove(&bar);
-        });
-        Self {
-            stop: Some(stop),
-            thread: Some(thread),
+        })
+    }
+
+    /// Follows a query, once it takes long; its rows are [added](Self::add) as they come.
+    pub fn of_query() -> Self {
+        let rows = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&rows);
+        Self::start(rows, move |stopped| {
+            let started = Instant::now();
+            if happens(stopped, LONG_QUERY) {
+                return;
+            }
+            loop {
+                draw_line(&query_message(
+                    counter.load(Ordering::Relaxed),
+                    started.elapsed(),
+                ));
+                if happens(stopped, INTERVAL) {
+                    break;
+                }
+            }
+            above(|| {});
+        })
+    }
+
+    /// So many rows more.
+    pub fn add(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// Starts to draw. A thread of its own does it, for the runtime's may all be computing.
+    fn start(
+        rows: Arc<AtomicU64>,
+        draw: impl FnOnce(&mpsc::Receiver<()>) + Send + 'static,
+    ) -> Self {
+        let (mut stop, mut thread) = (None, None);
+        if io::stderr().is_terminal() {
+            let (sender, stopped) = mpsc::channel();
+            stop = Some(sender);
+            thread = Some(std::thread::spawn(move || draw(&stopped)));
         }
+        Self { rows, stop, thread }
     }
 }
 
@@ -63,6 +105,26 @@ impl Drop for Bar {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Whether the work ends within a time.
+fn happens(end: &mpsc::Receiver<()>, within: Duration) -> bool {
+    end.recv_timeout(within) != Err(RecvTimeoutError::Timeout)
+}
+
+fn draw_line(text: &str) {
+    let terminal = Term::stderr();
+    let width = usize::from(terminal.size().1).saturating_sub(1);
+    let mut is_drawn = LINE.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = truncate_str(text, width, "…");
+    // Over what was there, and nothing left behind its end.
+    *is_drawn = terminal.write_str(&format!("\r{text}\x1b[K")).is_ok();
+}
+
+fn clear_line(is_drawn: &mut bool) {
+    if std::mem::take(is_drawn) {
+        let _ = Term::stderr().clear_line();
     }
 }
 
@@ -100,12 +162,20 @@ fn message(files: (u64, u64), records: u64, rejects: u64, elapsed: Duration) -> 
     text
 }
 
+fn query_message(rows: u64, elapsed: Duration) -> String {
+    format!(
+        "{:.1} s · {} rows so far · Ctrl-C cancels",
+        elapsed.as_secs_f64(),
+        HumanCount(rows)
+    )
+}
+
 /// `count` in `seconds` as a whole number a second.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss
-)]
+)] // shown to people: casts saturate, no rate is negative, and a rate beyond 2^53 need not be exact
 pub fn per_second(count: u64, seconds: f64) -> HumanCount {
     HumanCount((count as f64 / seconds.max(0.001)).round() as u64)
 }
@@ -122,6 +192,14 @@ mod tests {
             "1/3 files · 24,680 records · 12,340/s"
         );
         assert!(message((1, 3), 24_680, 7, elapsed).ends_with(" · 7 rejected"));
+    }
+
+    #[test]
+    fn a_query_tells_its_time_its_rows_and_the_way_out() {
+        assert_eq!(
+            query_message(12_345, Duration::from_millis(2_340)),
+            "2.3 s · 12,345 rows so far · Ctrl-C cancels"
+        );
     }
 
     #[test]

@@ -1,19 +1,23 @@
-//! `paratope query`: SQL from a flag, a file or stdin; rows to stdout or a file.
+//! `paratope query`: SQL from a flag, a file or stdin; rows to stdout or a file. On a terminal, a
+//! shell.
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use engine::config::{Config, LakeConfig};
 use engine::session::Session;
+use engine::storage::Access;
 use engine::{Error, Lake};
 
 use super::arguments::Shared;
 use super::exit::{Exit, Usage};
-use super::output::{DEFAULT_ROWS, Destination, Format, Output};
+use super::output::{DEFAULT_ROWS, Destination, Format, Output, Tables, say_time};
+use super::progress::Bar;
+use super::{diagnosis, shell};
 
 /// Query the lake with SQL
 ///
@@ -21,10 +25,12 @@ use super::output::{DEFAULT_ROWS, Destination, Format, Output};
 /// (`FROM 'file.parquet'`, `FROM read_fasta('file.fasta.gz')`) or over none.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Where neither -c nor -f is given, SQL is read from standard input. Without --format, rows go as a
-table to a terminal and as CSV into a pipe; a file's extension says its format.
+Where neither -c nor -f is given, SQL is read from standard input; where that is a terminal, a
+shell starts, with history, completion and commands of its own (\\? lists them). Without --format,
+rows go as a table to a terminal and as CSV into a pipe; a file's extension says its format.
 
 Examples:
+  paratope query
   paratope query -c 'SELECT chain, species, count(*) FROM chains GROUP BY chain, species'
   paratope query -f sql/examples/cdr3_lengths.sql
   paratope query -c 'SELECT * FROM chains' -o chains.parquet
@@ -32,7 +38,14 @@ Examples:
   echo 'SHOW TABLES' | paratope query")]
 pub struct Query {
     /// The statements, separated by `;`
-    #[arg(short, long, value_name = "SQL", conflicts_with = "file")]
+    // Statements may start with a comment: `-- …`.
+    #[arg(
+        short,
+        long,
+        value_name = "SQL",
+        conflicts_with = "file",
+        allow_hyphen_values = true
+    )]
     command: Option<String>,
     /// A file with the statements; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
@@ -63,10 +76,25 @@ impl Query {
             ))
             .into());
         }
+        if self.wants_shell()? {
+            let lake = open(shared, &config).await?;
+            let settings = shell::Settings::new(format, self.rows, self.timing);
+            return shell::run(lake, &config, settings).await;
+        }
         let sql = self.sql().await?;
         let lake = open(shared, &config).await?;
-        let session = Session::new(lake.clone(), &config)?;
-        let statements = session.parse(&sql)?;
+        let session = Session::new(lake.clone(), &config, Access::everything(&config)?)?;
+        let refused = async |nth, error: anyhow::Error| match error.downcast::<Error>() {
+            Ok(error) => {
+                let text = diagnosis::explain(&session, &sql, nth, &error).await;
+                hint(text, &error, lake.is_some(), &config)
+            }
+            Err(other) => other,
+        };
+        let statements = match session.parse(&sql) {
+            Ok(statements) => statements,
+            Err(error) => bail!(diagnosis::explain(&session, &sql, 0, &error).await),
+        };
         if statements.is_empty() {
             return Err(Usage("there is no statement to run".into()).into());
         }
@@ -74,21 +102,41 @@ impl Query {
             Some(path) => Destination::file(path)?,
             None => Destination::stdout(),
         };
-        let mut output = Output::new(format, self.rows, destination);
-        for statement in statements {
+        let mut output = Output::new(format, Tables::of_rows(self.rows), destination);
+        for (nth, statement) in statements.into_iter().enumerate() {
             let started = Instant::now();
-            let answer = session
-                .execute(statement)
-                .await
-                .map_err(|error| hint(error, lake.is_some(), &config))?;
-            output.answer(answer).await?;
+            if output.leaves_room_for_progress() {
+                output.count_on(Bar::of_query());
+            }
+            let done = match session.execute(statement).await {
+                Ok(answer) => output.answer(answer).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = done {
+                return Err(refused(nth, error).await);
+            }
             if self.timing {
-                let elapsed = started.elapsed().as_secs_f64() * 1e3;
-                writeln!(io::stderr(), "time: {elapsed:.3} ms")?;
+                say_time(started.elapsed())?;
             }
         }
         output.commit()?;
         Ok(Exit::Success)
+    }
+
+    /// Whether somebody sits at a terminal and has given no SQL.
+    fn wants_shell(&self) -> anyhow::Result<bool> {
+        if self.command.is_some() || self.file.is_some() || !io::stdin().is_terminal() {
+            return Ok(false);
+        }
+        // The shell draws on both.
+        let is_terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
+        let is_dumb = std::env::var("TERM").is_ok_and(|terminal| terminal == "dumb");
+        if self.output.is_some() || !is_terminal || is_dumb {
+            return Err(
+                Usage("no SQL given; use -c SQL, -f FILE, or standard input".into()).into(),
+            );
+        }
+        Ok(true)
     }
 
     async fn sql(&self) -> anyhow::Result<String> {
@@ -98,9 +146,6 @@ impl Query {
         match self.file.as_deref() {
             Some(path) if path != Path::new("-") => std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read {}", path.display())),
-            None if io::stdin().is_terminal() => {
-                Err(Usage("no SQL given; use -c SQL, -f FILE, or standard input".into()).into())
-            }
             _ => {
                 let read = tokio::task::spawn_blocking(|| {
                     let mut sql = String::new();
@@ -124,14 +169,18 @@ async fn open(shared: &Shared, config: &Config) -> engine::Result<Option<Arc<Lak
 }
 
 /// A table that is missing for want of a lake gets the remedy with it.
-fn hint(error: Error, has_lake: bool, config: &Config) -> anyhow::Error {
+fn hint(text: String, error: &Error, has_lake: bool, config: &Config) -> anyhow::Error {
     let about_names = matches!(error, Error::Invalid(_) | Error::NotFound(_));
-    let error = anyhow::Error::new(error);
     if has_lake || !about_names {
-        return error;
+        return anyhow::anyhow!(text);
     }
-    anyhow::anyhow!(
-        "{error:#}\nThere is no lake at {}: `paratope quickstart` makes one with example data, `paratope init` an empty one",
+    anyhow::anyhow!("{text}\n{}", no_lake(config))
+}
+
+/// That there is no lake, and how to get one.
+pub fn no_lake(config: &Config) -> String {
+    format!(
+        "There is no lake at {}: `paratope quickstart` makes one with example data, `paratope init` an empty one",
         config.lake.url
     )
 }

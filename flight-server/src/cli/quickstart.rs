@@ -12,11 +12,12 @@ use engine::Lake;
 use engine::config::Config;
 use engine::ingest::{IngestOptions, InputSummary, Progress};
 use engine::session::Session;
+use engine::storage::Access;
 
 use super::arguments::Shared;
 use super::examples::{self, Example};
 use super::exit::Exit;
-use super::output::{Destination, Format, Output, say};
+use super::output::{Destination, Format, Output, Tables, say};
 use super::progress::Bar;
 use super::shipped::{STUDIES, Study};
 use super::{ingest, output};
@@ -46,9 +47,10 @@ impl Quickstart {
         say(format!("{} ({verb})", lake.url()))?;
 
         heading("Ingest of the shipped data")?;
-        ingest_shipped(&lake, &config).await?;
+        let access = Access::everything(&config)?;
+        ingest_shipped(&lake, &access, &config).await?;
 
-        let session = Session::new(Some(lake), &config)?;
+        let session = Session::new(Some(lake), &config, access)?;
         for example in examples::QUICKSTART {
             run_example(&session, example).await?;
         }
@@ -58,7 +60,7 @@ impl Quickstart {
     }
 }
 
-async fn ingest_shipped(lake: &Arc<Lake>, config: &Config) -> anyhow::Result<()> {
+async fn ingest_shipped(lake: &Arc<Lake>, access: &Access, config: &Config) -> anyhow::Result<()> {
     let folder = data_folder(config)?;
     let started = std::time::Instant::now();
     let mut inputs: Vec<InputSummary> = Vec::new();
@@ -71,7 +73,7 @@ async fn ingest_shipped(lake: &Arc<Lake>, config: &Config) -> anyhow::Result<()>
         };
         let progress = Arc::new(Progress::default());
         let bar = Bar::follow(&progress);
-        let summary = engine::ingest::ingest(lake, &paths, &options, &progress).await?;
+        let summary = engine::ingest::ingest(lake, access, &paths, &options, &progress).await?;
         drop(bar);
         inputs.extend(summary.inputs);
     }
@@ -117,7 +119,8 @@ async fn run_example(session: &Session, example: &Example) -> anyhow::Result<()>
     heading(example.title())?;
     say(format!("{}\n", example.explanation()))?;
     say(format!("{}\n", style(example.statement()).dim()))?;
-    let mut output = Output::new(Format::Table, output::DEFAULT_ROWS, Destination::stdout());
+    let tables = Tables::of_rows(output::DEFAULT_ROWS);
+    let mut output = Output::new(Format::Table, tables, Destination::stdout());
     for statement in session.parse(example.sql)? {
         let doing = || format!("example {}", example.name);
         let answer = session.execute(statement).await.with_context(doing)?;
@@ -146,6 +149,8 @@ Ask something of your own:
 See the columns of a table, and the functions:
   {program} query{lake} -c 'SHOW COLUMNS FROM chains'
   {program} function list ab_
+Ask on and on, with completion and history (\\? lists the commands, \\q leaves):
+  {program} query{lake}
 Ingest your own files (FASTA, AIRR TSV, OAS; plain, gzip or zstd):
   {program} ingest{lake} --study my_study --species human PATH…
 Look into a file without ingesting it:

@@ -61,7 +61,7 @@ pub async fn table_changes(
     let before = EagerSnapshot::try_new(store, Some(first)).await?;
     let after = EagerSnapshot::try_new(store, Some(last)).await?;
     for snapshot in [&before, &after, &newest] {
-        features::check(table, snapshot, "table_changes")?;
+        features::check_reading(table, snapshot, "table_changes")?;
     }
     let mut records = records_changes(before.metadata());
     let columns = after.metadata().partition_columns().to_vec();

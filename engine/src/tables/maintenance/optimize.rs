@@ -85,12 +85,12 @@ pub async fn optimize_guarded(
     guards: Guards,
 ) -> Result<OptimizeSummary> {
     let base = table.snapshot().await?;
-    features::check(table, &base, "OPTIMIZE")?;
+    features::check_rewriting(table, &base, "OPTIMIZE")?;
     let order = order(table, &base, &options.zorder)?;
     let target = target(&base, options, lake.config())?;
     let rewriter = Arc::new(Rewriter {
         table: Arc::clone(table),
-        context: session::write_context(lake.config())?,
+        context: session::write_context(lake)?,
         target_file_bytes: match order {
             // A bin is packed to be one file.
             Order::Sorted => 0,

@@ -100,9 +100,9 @@ struct Plan {
 
 impl Plan {
     async fn make(table: &Table, base: EagerSnapshot, version: u64, to: Moment) -> Result<Self> {
-        features::check(table, &base, "RESTORE")?;
+        features::check_rewriting(table, &base, "RESTORE")?;
         let target = EagerSnapshot::try_new(table.log_store().as_ref(), Some(version)).await?;
-        features::check(table, &target, "RESTORE")?;
+        features::check_rewriting(table, &target, "RESTORE")?;
         let (now, then) = (files::active(&base)?, files::active(&target)?);
         let paths = |files: &[DataFile]| -> HashSet<String> {
             files.iter().map(|file| file.path.clone()).collect()

@@ -78,7 +78,7 @@ impl Rewriter {
     /// Whatever keeps rows from being read, sorted or written; never a conflict.
     pub async fn rewrite(&self, files: &[DataFile]) -> Result<Rewrite> {
         let base = self.table.snapshot().await?;
-        features::check(&self.table, &base, self.operation.name())?;
+        features::check_rewriting(&self.table, &base, self.operation.name())?;
         if !all_active(&base, files)? {
             return Ok(Rewrite::GaveWay);
         }

@@ -81,7 +81,7 @@ pub async fn vacuum(lake: &Lake, table: &Table, options: Vacuum) -> Result<Vacuu
     let config = &lake.config().maintenance;
     for _ in 0..ATTEMPTS {
         let base = table.snapshot().await?;
-        features::check(table, &base, "VACUUM")?;
+        features::check_rewriting(table, &base, "VACUUM")?;
         let retained = retention(table, &base, options.retain, config)?;
         let now = Utc::now();
         let ages = Ages {

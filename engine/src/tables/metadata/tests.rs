@@ -47,11 +47,15 @@ impl Place {
 
 /// An append computed now, to be committed later.
 async fn rows(table: &Table) -> Commit {
+    rows_of(table, vec![1, 2]).await
+}
+
+async fn rows_of(table: &Table, values: Vec<i64>) -> Commit {
     let base = table.snapshot().await.unwrap();
     let schema = Table::schema(&base);
     let batch = RecordBatch::try_new(
         Arc::clone(&schema),
-        vec![Arc::new(Int64Array::from(vec![1, 2]))],
+        vec![Arc::new(Int64Array::from(values))],
     )
     .unwrap();
     let input = RecordBatchStreamAdapter::new(schema, futures::stream::iter([Ok(batch)]));
@@ -193,6 +197,18 @@ async fn properties_are_set_as_delta_libraries_read_them_and_taken_away_again() 
     let error = unset_properties(&table, &keys, false).await.unwrap_err();
     assert!(matches!(error, Error::NotFound(_)), "{error}");
     unset_properties(&table, &keys, true).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_target_size_of_files_is_the_tables_where_it_says() {
+    let place = Place::new().await;
+    let table = place.table().await;
+    assert_eq!(rows(&table).await.actions.len(), 1);
+    set_properties(&table, set("delta.targetFileSize", "1"))
+        .await
+        .unwrap();
+    let many = rows_of(&table, (0..200_000).collect()).await;
+    assert!(many.actions.len() > 1, "{}", many.actions.len());
 }
 
 #[tokio::test]

@@ -19,9 +19,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use deltalake::kernel::EagerSnapshot;
 use object_store::ObjectMeta;
-use object_store::path::Path;
 
-use crate::error::{Error, Result};
+use super::bounds::Bounds;
+use crate::error::Result;
 use crate::tables::Table;
 
 /// The active files of one snapshot, in the snapshot's order. Cheap to clone.
@@ -33,6 +33,7 @@ pub struct FileList {
 
 struct Active {
     snapshot: EagerSnapshot,
+    bounds: Bounds,
     files: Vec<ObjectMeta>,
     /// One row a file, one text column a partition column.
     partitions: RecordBatch,
@@ -57,10 +58,11 @@ impl FileList {
         let mut files = Vec::new();
         let mut rows = Vec::new();
         let mut values: Vec<Vec<Option<String>>> = vec![Vec::new(); columns.len()];
+        let bounds = Bounds::of(table);
         let log = snapshot.try_log_data()?;
         for file in log.iter() {
             files.push(ObjectMeta {
-                location: inside(table, &file.path(), file.object_store_path())?,
+                location: bounds.locate(&file.path(), &file.object_store_path())?,
                 last_modified: file.modification_datetime()?,
                 size: file.size().try_into().unwrap_or(0),
                 e_tag: None,
@@ -87,6 +89,7 @@ impl FileList {
             RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?;
         let active = Active {
             snapshot,
+            bounds,
             files,
             partitions,
             rows,
@@ -205,6 +208,18 @@ impl FileList {
             kept.push(file);
         }
         kept
+    }
+
+    /// Checks that no link leads from a selected file out of the table's folder.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub async fn check_links(&self, selected: &[usize]) -> Result<()> {
+        let locations = selected
+            .iter()
+            .map(|file| self.active.files[*file].location.clone())
+            .collect();
+        self.active.bounds.check_links(locations).await
     }
 
     /// Files as DataFusion's scan wants them, with typed partition values, and with their index as
@@ -336,26 +351,4 @@ pub fn has_deletion_vectors(snapshot: &EagerSnapshot) -> Result<bool> {
             .try_log_data()?
             .iter()
             .any(|file| file.deletion_vector_descriptor().is_some()))
-}
-
-/// A file's path within the store.
-///
-/// # Errors
-/// `Corrupt` for absolute paths and for paths that leave the table's folder.
-fn inside(table: &Table, decoded: &str, relative: Path) -> Result<Path> {
-    let leaves = decoded.contains("://")
-        || decoded.starts_with('/')
-        || decoded.split('/').any(|segment| segment == "..");
-    if leaves {
-        return Err(Error::Corrupt(format!(
-            "{} lists a file outside its folder ({decoded}); such a table is not read",
-            table.name()
-        )));
-    }
-    Ok(table
-        .storage()
-        .path(table.location())
-        .parts()
-        .chain(relative.parts())
-        .collect())
 }

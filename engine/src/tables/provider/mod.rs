@@ -5,7 +5,9 @@
 //! vectors or column mapping are read through deltalake's provider: correct, if slower.
 
 mod address;
+mod bounds;
 mod files;
+mod scoped;
 mod selective;
 mod types;
 
@@ -30,9 +32,12 @@ use datafusion::physical_plan::empty::EmptyExec;
 use deltalake::DeltaTable;
 use deltalake::kernel::EagerSnapshot;
 
+use self::bounds::Bounds;
 use self::files::FileList;
+use self::scoped::ScopedExec;
 use super::{Table, definitions};
 use crate::error::{Error, Result};
+use crate::storage::Storage;
 
 /// A table at one version.
 #[derive(Debug, Clone)]
@@ -52,7 +57,11 @@ enum Scan {
         files: FileList,
         store: ObjectStoreUrl,
     },
-    Deltalake(Arc<dyn TableProvider>),
+    Deltalake {
+        provider: Arc<dyn TableProvider>,
+        /// Set for tables of the lake, whose files only the lake's own store reaches.
+        own_store: Option<Storage>,
+    },
 }
 
 impl LakeTableProvider {
@@ -65,6 +74,7 @@ impl LakeTableProvider {
         let needs_deltalake =
             types::has_column_mapping(&snapshot) || files::has_deletion_vectors(&snapshot)?;
         if needs_deltalake {
+            Bounds::of(table).check(&snapshot).await?;
             let mut delta = DeltaTable::new(Arc::clone(table.log_store()));
             delta.load_version(snapshot.version()).await?;
             let provider = delta.table_provider().await?;
@@ -74,7 +84,10 @@ impl LakeTableProvider {
                 partition_columns,
                 definition: definition_of(table),
                 addressed: false,
-                scan: Scan::Deltalake(provider),
+                scan: Scan::Deltalake {
+                    provider,
+                    own_store: table.storage().is_lake().then(|| table.storage().clone()),
+                },
             });
         }
         let store = ObjectStoreUrl::parse(table.storage().store_url()?)?;
@@ -148,14 +161,14 @@ impl LakeTableProvider {
     pub fn rows_of(&self, file: usize) -> Option<usize> {
         match &self.scan {
             Scan::Parquet { files, .. } => files.row_count(file),
-            Scan::Deltalake(_) => None,
+            Scan::Deltalake { .. } => None,
         }
     }
 
     fn rewritable(&self) -> Result<(&FileList, &ObjectStoreUrl)> {
         match &self.scan {
             Scan::Parquet { files, store } => Ok((files, store)),
-            Scan::Deltalake(_) => Err(Error::Unsupported(
+            Scan::Deltalake { .. } => Err(Error::Unsupported(
                 "a table with deletion vectors or column mapping is only read, not rewritten"
                     .into(),
             )),
@@ -216,7 +229,7 @@ impl TableProvider for LakeTableProvider {
         filters: &[&Expr],
     ) -> DFResult<Vec<TableProviderFilterPushDown>> {
         match &self.scan {
-            Scan::Deltalake(provider) => provider.supports_filters_pushdown(filters),
+            Scan::Deltalake { provider, .. } => provider.supports_filters_pushdown(filters),
             Scan::Parquet { .. } => Ok(filters
                 .iter()
                 .map(|filter| {
@@ -238,8 +251,18 @@ impl TableProvider for LakeTableProvider {
         limit: Option<usize>,
     ) -> DFResult<Arc<dyn ExecutionPlan>> {
         let (files, store) = match &self.scan {
-            Scan::Deltalake(provider) => {
-                return provider.scan(state, projection, filters, limit).await;
+            Scan::Deltalake {
+                provider,
+                own_store: None,
+            } => return provider.scan(state, projection, filters, limit).await,
+            Scan::Deltalake {
+                provider,
+                own_store: Some(storage),
+            } => {
+                let runtime = scoped::runtime(state.runtime_env(), storage);
+                let state = scoped::state(state, &runtime)?;
+                let plan = provider.scan(&state, projection, filters, limit).await?;
+                return Ok(Arc::new(ScopedExec::new(plan, runtime)));
             }
             Scan::Parquet { files, store } => (files, store),
         };
@@ -290,6 +313,7 @@ impl TableProvider for LakeTableProvider {
                 table_schema.project(&columns)?,
             ))));
         }
+        files.check_links(&selected).await?;
         let statistics = files.statistics(&selected, &table_schema, projection.as_ref());
         let groups = FileGroup::new(files.partitioned(&selected, &table_schema, self.addressed)?)
             .split_files(state.config().target_partitions());

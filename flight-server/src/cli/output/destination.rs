@@ -1,4 +1,4 @@
-//! Where bytes go: stdout, or a file that appears only when it is whole.
+//! Where bytes go: stdout, a screen with a pager, or a file that appears only when it is whole.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Stdout, Write};
@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// Stdout or a file.
+use super::Screen;
+
+/// Stdout, a screen or a file.
 pub struct Destination {
     place: Place,
     failure: Option<io::Error>,
@@ -14,6 +16,7 @@ pub struct Destination {
 
 enum Place {
     Stdout(BufWriter<Stdout>),
+    Screen(Screen),
     /// A file under a temporary name, until it is committed.
     File(BufWriter<File>, Pending),
     /// What exists and is no regular file, such as a named pipe: written in place.
@@ -36,6 +39,11 @@ impl Destination {
     /// Standard output.
     pub fn stdout() -> Self {
         Self::at(Place::Stdout(BufWriter::new(io::stdout())))
+    }
+
+    /// A terminal, through a pager where one screen is not enough.
+    pub fn screen(screen: Screen) -> Self {
+        Self::at(Place::Screen(screen))
     }
 
     /// The file `path`, which is replaced when the output is whole.
@@ -71,9 +79,19 @@ impl Destination {
     /// Columns that fit, where a person looks on.
     pub fn width(&self) -> Option<usize> {
         match self.place {
-            Place::Stdout(_) => super::terminal_width(),
+            Place::Stdout(_) | Place::Screen(_) => super::terminal_width(),
             Place::File(..) | Place::Device(_) => None,
         }
+    }
+
+    /// Whether a person looks on.
+    pub fn is_screen(&self) -> bool {
+        self.width().is_some()
+    }
+
+    /// Whether it is a file that somebody named.
+    pub fn is_file(&self) -> bool {
+        matches!(self.place, Place::File(..))
     }
 
     /// What went wrong here, where a format writer reports an error: some writers turn it into a
@@ -85,11 +103,12 @@ impl Destination {
     /// Writes what is buffered; a file takes its name.
     pub fn commit(mut self) -> anyhow::Result<()> {
         self.flush()?;
-        if let Place::File(_, pending) = &self.place {
-            fs::rename(&pending.partial, &pending.target)
-                .with_context(|| format!("cannot write {}", pending.target.display()))?;
+        match self.place {
+            Place::File(_, pending) => fs::rename(&pending.partial, &pending.target)
+                .with_context(|| format!("cannot write {}", pending.target.display())),
+            Place::Screen(screen) => Ok(screen.finish()?),
+            Place::Stdout(_) | Place::Device(_) => Ok(()),
         }
-        Ok(())
     }
 
     fn attempt<T>(
@@ -98,6 +117,7 @@ impl Destination {
     ) -> io::Result<T> {
         let done = match &mut self.place {
             Place::Stdout(writer) => action(writer),
+            Place::Screen(screen) => action(screen),
             Place::File(writer, _) | Place::Device(writer) => action(writer),
         };
         if let Err(error) = &done {

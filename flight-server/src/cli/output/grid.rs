@@ -46,7 +46,7 @@ impl Grid {
             None => self.columns(&natural),
             Some(width) => match fit(&natural, width) {
                 Some(widths) => self.columns(&widths),
-                None => self.records(width),
+                None => self.records(Some(width)),
             },
         }
     }
@@ -104,18 +104,27 @@ impl Grid {
         text.push('\n');
     }
 
-    /// One line per column and one block per row.
-    fn records(&self, width: usize) -> String {
+    /// Draws the rows one below the other, with their cells in full.
+    pub fn expanded(&self) -> String {
+        self.records(None)
+    }
+
+    /// One line per column and one block per row; cells are cut to `width`, where there is one.
+    fn records(&self, width: Option<usize>) -> String {
         let names = self.headers.iter().map(|name| measure_text_width(name));
         let name_width = names.max().unwrap_or(0);
-        let value_width = width.saturating_sub(name_width + BETWEEN).max(NARROWEST);
+        let value_width =
+            width.map(|width| width.saturating_sub(name_width + BETWEEN).max(NARROWEST));
         let mut text = String::new();
         for (number, row) in (1..).zip(&self.rows) {
             text.push_str(&format!("─ row {number} ─\n"));
             for (name, cell) in self.headers.iter().zip(row) {
                 let space = " ".repeat(name_width - measure_text_width(name));
-                let cell = cell.replace('\n', " ");
-                let cell = truncate_str(&cell, value_width, "…");
+                let cell = match value_width {
+                    Some(width) => truncate_str(&cell.replace('\n', " "), width, "…").into_owned(),
+                    // Further lines of a cell stand below its first.
+                    None => cell.replace('\n', &format!("\n{} │ ", " ".repeat(name_width))),
+                };
                 text.push_str(format!("{name}{space} │ {cell}").trim_end());
                 text.push('\n');
             }
@@ -203,6 +212,14 @@ mod tests {
             text.starts_with("─ row 1 ─\ncolumn_0  │ some value\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn expanded_rows_have_their_cells_in_full() {
+        let long = "Q".repeat(200);
+        let text = grid(&[[&long, "a\nb"]]).expanded();
+        let expected = format!("─ row 1 ─\nname │ {long}\nn    │ a\n     │ b\n");
+        assert_eq!(text, expected);
     }
 
     #[test]

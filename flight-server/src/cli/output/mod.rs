@@ -6,10 +6,12 @@ mod destination;
 mod format;
 mod grid;
 mod json;
+mod screen;
 mod table;
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arrow::array::RecordBatch;
@@ -20,8 +22,10 @@ use futures::StreamExt as _;
 pub use destination::Destination;
 pub use format::Format;
 pub use grid::Grid;
+pub use screen::{Pager, Screen};
 
 use super::exit::Usage;
+use super::progress::Bar;
 
 /// Rows that a table shows before it cuts.
 pub const DEFAULT_ROWS: usize = 100;
@@ -32,28 +36,72 @@ trait Sink: Send {
     fn finish(self: Box<Self>) -> anyhow::Result<()>;
 }
 
+/// How tables are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tables {
+    /// Rows that are shown; 0: all.
+    pub rows: usize,
+    /// One line a column instead of one line a row, and cells in full.
+    pub expanded: bool,
+    /// How to get the rows that are not shown.
+    pub remedy: &'static str,
+}
+
+impl Tables {
+    /// Tables that show this many rows.
+    pub fn of_rows(rows: usize) -> Self {
+        Self {
+            rows,
+            expanded: false,
+            remedy: "--rows 0 shows all, --format csv writes them",
+        }
+    }
+}
+
+/// What was written of an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Written {
+    /// Whether it had columns, and so rows to write.
+    pub has_columns: bool,
+    /// When its last row was there; a pager may have kept the reader since.
+    pub computed: Instant,
+}
+
 /// Writes results, one after another, in one format to one destination.
 pub struct Output {
     format: Format,
-    /// Rows that a table shows; 0: all.
-    rows: usize,
+    tables: Tables,
     destination: Destination,
     results: usize,
+    /// Shown until there is something else to see.
+    bar: Option<Bar>,
 }
 
 impl Output {
     /// Nothing is written yet.
-    pub fn new(format: Format, rows: usize, destination: Destination) -> Self {
+    pub fn new(format: Format, tables: Tables, destination: Destination) -> Self {
         Self {
             format,
-            rows,
+            tables,
             destination,
             results: 0,
+            bar: None,
         }
     }
 
+    /// Whether a progress line on stderr is in nobody's way: the result comes as a whole, or goes
+    /// to a file. A pipe may end in a program that draws on the same terminal.
+    pub fn leaves_room_for_progress(&self) -> bool {
+        self.destination.is_file() || (self.destination.is_screen() && self.format == Format::Table)
+    }
+
+    /// The next answer's rows are counted on `bar`.
+    pub fn count_on(&mut self, bar: Bar) {
+        self.bar = Some(bar);
+    }
+
     /// Writes the rows of a statement as they arrive.
-    pub async fn answer(&mut self, answer: Answer) -> anyhow::Result<()> {
+    pub async fn answer(&mut self, answer: Answer) -> anyhow::Result<Written> {
         let done = self.stream(answer).await;
         self.explain(done)
     }
@@ -68,23 +116,37 @@ impl Output {
         self.explain(done)
     }
 
-    async fn stream(&mut self, mut answer: Answer) -> anyhow::Result<()> {
+    async fn stream(&mut self, mut answer: Answer) -> anyhow::Result<Written> {
+        let bar = self.bar.take();
         if answer.schema.fields().is_empty() {
             // A statement that returns nothing, such as SET or CREATE: only its end counts.
             while let Some(batch) = answer.stream.next().await {
                 batch.map_err(engine::Error::from)?;
             }
-            return Ok(());
+            return Ok(Written {
+                has_columns: false,
+                computed: Instant::now(),
+            });
         }
         self.separate()?;
         let mut sink = self.sink(&answer.schema)?;
         while let Some(batch) = answer.stream.next().await {
-            sink.write(&batch.map_err(engine::Error::from)?)?;
+            let batch = batch.map_err(engine::Error::from)?;
+            sink.write(&batch)?;
+            if let Some(bar) = &bar {
+                bar.add(batch.num_rows());
+            }
         }
-        sink.finish()
+        let computed = Instant::now();
+        drop(bar);
+        sink.finish()?;
+        Ok(Written {
+            has_columns: true,
+            computed,
+        })
     }
 
-    fn explain(&mut self, done: anyhow::Result<()>) -> anyhow::Result<()> {
+    fn explain<T>(&mut self, done: anyhow::Result<T>) -> anyhow::Result<T> {
         match (done, self.destination.take_failure()) {
             (Err(_), Some(cause)) => Err(anyhow::Error::new(cause).context("writing the output")),
             (done, _) => done,
@@ -118,7 +180,7 @@ impl Output {
         let width = self.destination.width();
         let out = &mut self.destination;
         Ok(match self.format {
-            Format::Table => Box::new(table::TableSink::new(out, schema, self.rows, width)),
+            Format::Table => Box::new(table::TableSink::new(out, schema, self.tables, width)),
             Format::Json => Box::new(json::JsonSink::<json::Rows, _>::new(out)),
             Format::Ndjson => Box::new(json::JsonSink::<json::Lines, _>::new(out)),
             Format::Csv => Box::new(csv::CsvSink::new(out, schema)?),
@@ -126,6 +188,11 @@ impl Output {
             Format::Arrow => Box::new(columnar::ArrowSink::new(out, schema)?),
         })
     }
+}
+
+/// The time of a statement, on stderr.
+pub fn say_time(elapsed: Duration) -> io::Result<()> {
+    writeln!(io::stderr(), "time: {:.3} ms", elapsed.as_secs_f64() * 1e3)
 }
 
 /// A line of text on stdout.

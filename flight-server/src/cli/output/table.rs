@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use indicatif::HumanCount;
 
-use super::{Grid, Sink};
+use super::{Grid, Sink, Tables};
 
 /// Columns of the answer to EXPLAIN, which is text and not a table.
 const PLAN: [&str; 2] = ["plan_type", "plan"];
@@ -17,15 +17,15 @@ const PLAN: [&str; 2] = ["plan_type", "plan"];
 pub struct TableSink<W> {
     out: W,
     grid: Grid,
-    limit: usize,
+    tables: Tables,
     width: Option<usize>,
     seen: usize,
     is_plan: bool,
 }
 
 impl<W: Write> TableSink<W> {
-    /// Shows at most `limit` rows (0: all), `width` columns wide.
-    pub fn new(out: W, schema: &SchemaRef, limit: usize, width: Option<usize>) -> Self {
+    /// Draws as `tables` says, `width` columns wide.
+    pub fn new(out: W, schema: &SchemaRef, tables: Tables, width: Option<usize>) -> Self {
         let columns = schema
             .fields()
             .iter()
@@ -34,10 +34,18 @@ impl<W: Write> TableSink<W> {
         Self {
             out,
             grid: Grid::new(columns),
-            limit: if limit == 0 { usize::MAX } else { limit },
+            tables,
             width,
             seen: 0,
             is_plan,
+        }
+    }
+
+    /// Rows that are still to be shown.
+    fn room(&self) -> usize {
+        match self.tables.rows {
+            0 => usize::MAX,
+            rows => rows.saturating_sub(self.grid.len()),
         }
     }
 
@@ -46,9 +54,10 @@ impl<W: Write> TableSink<W> {
         let count = |rows: usize| HumanCount(rows as u64);
         match self.seen {
             seen if seen > shown => format!(
-                "({} of {} rows; --rows 0 shows all, --format csv writes them)",
+                "({} of {} rows; {})",
                 count(shown),
-                count(seen)
+                count(seen),
+                self.tables.remedy
             ),
             1 => "(1 row)".into(),
             seen => format!("({} rows)", count(seen)),
@@ -59,7 +68,7 @@ impl<W: Write> TableSink<W> {
 impl<W: Write + Send> Sink for TableSink<W> {
     fn write(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
         self.seen += batch.num_rows();
-        let wanted = batch.num_rows().min(self.limit - self.grid.len());
+        let wanted = batch.num_rows().min(self.room());
         if wanted == 0 {
             return Ok(());
         }
@@ -84,7 +93,11 @@ impl<W: Write + Send> Sink for TableSink<W> {
                 writeln!(self.out, "{}", row.join("\n").trim_end())?;
             }
         } else {
-            write!(self.out, "{}", self.grid.render(self.width))?;
+            let drawn = match self.tables.expanded {
+                true => self.grid.expanded(),
+                false => self.grid.render(self.width),
+            };
+            write!(self.out, "{drawn}")?;
             writeln!(self.out, "{}", self.footer())?;
         }
         Ok(self.out.flush()?)
@@ -102,7 +115,8 @@ mod tests {
 
     fn drawn(batches: &[RecordBatch], limit: usize) -> String {
         let mut out = Vec::new();
-        let mut sink = Box::new(TableSink::new(&mut out, &batches[0].schema(), limit, None));
+        let tables = Tables::of_rows(limit);
+        let mut sink = Box::new(TableSink::new(&mut out, &batches[0].schema(), tables, None));
         for batch in batches {
             sink.write(batch).unwrap();
         }

@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use crate::config::Config;
 use crate::lake::Lake;
 use crate::session::{self, Session};
+use crate::storage::Access;
 use crate::tables::commit::{Commit, Outcome, Reads, append, commit};
 use crate::tables::{LakeTableProvider, Moment, Table, TableDefinition, write};
 
@@ -160,7 +161,12 @@ impl Bench {
 
 /// The rows of a query that needs no lake.
 pub async fn select(query: &str) -> Vec<RecordBatch> {
-    let session = Session::new(None, &Config::default()).unwrap();
+    let session = Session::new(
+        None,
+        &Config::default(),
+        Access::everything(&Config::default()).unwrap(),
+    )
+    .unwrap();
     let statement = session.parse(query).unwrap().remove(0);
     let answer = session.execute(statement).await.unwrap();
     answer.stream.try_collect().await.unwrap()

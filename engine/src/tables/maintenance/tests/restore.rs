@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::ingest::{IngestOptions, Progress, Status, ingest};
 use crate::lake::Lake;
 use crate::session::{self};
+use crate::storage::Access;
 use crate::tables::maintenance::{Optimize, RestoreSummary, Vacuum, optimize, restore, vacuum};
 use crate::tables::{LakeTableProvider, Moment, transactions};
 
@@ -211,7 +212,8 @@ impl Ingested {
     async fn ingest_with(&self, options: IngestOptions) -> Status {
         let inputs = [self.file.display().to_string()];
         let progress = Arc::new(Progress::default());
-        let summary = ingest(&self.lake, &inputs, &options, &progress)
+        let access = Access::everything(self.lake.config()).unwrap();
+        let summary = ingest(&self.lake, &access, &inputs, &options, &progress)
             .await
             .unwrap();
         summary.inputs[0].status
@@ -374,6 +376,28 @@ async fn a_restore_that_was_interrupted_before_the_ledger_is_completed_by_the_ne
         lake.events().await,
         ["ingested | 1", "ingested | 1", "undone | 1"]
     );
+}
+
+#[tokio::test]
+async fn what_chains_say_counts_while_the_ledger_is_not_completed_yet() {
+    let lake = Ingested::new().await;
+    lake.ingest().await;
+    lake.restore(0).await;
+    let files = lake.lake.table("system.files").unwrap();
+    let newest = files.snapshot().await.unwrap().version();
+    let path = format!("_delta_log/{newest:020}.json");
+    let store = files.log_store().object_store(None);
+    object_store::ObjectStoreExt::delete(&store, &path.as_str().into())
+        .await
+        .unwrap();
+    let lake = Ingested {
+        lake: Lake::open(lake.lake.config()).await.unwrap(),
+        ..lake
+    };
+    assert_eq!(lake.ingest().await, Status::Ingested);
+    assert_eq!(lake.chains().await, 1);
+    assert_eq!(lake.events().await, ["ingested | 1"]);
+    assert_eq!(lake.ingest().await, Status::AlreadyIngested);
 }
 
 /// Makes the transaction ids of a table an hour older: nobody is about to enter them any more.

@@ -1,0 +1,101 @@
+//! `COPY INTO chains FROM 'glob'[, …] [OPTIONS (…)]`: `paratope ingest` as a statement.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use datafusion::sql::sqlparser::ast::ObjectName;
+
+use super::target::split;
+use crate::error::{Error, Result};
+use crate::ingest::{self, Alphabet, IngestOptions, InputSummary, Progress, Status};
+use crate::session::{Answer, Session};
+
+/// What the options are called.
+const OPTIONS: &str =
+    "study, subject, sample, repertoire, species, input_format, alphabet, replace, max_rejects";
+
+/// Ingests files; answers with a row for each.
+pub async fn copy_into(
+    session: &Session,
+    table: &ObjectName,
+    inputs: &[String],
+    options: Vec<(String, String)>,
+) -> Result<Answer> {
+    if split(table)? != ("main".to_string(), "chains".to_string()) {
+        return Err(Error::Unsupported(format!(
+            "COPY INTO {table}: files of chains are read into chains; into other tables use INSERT INTO {table} SELECT … FROM 'file'"
+        )));
+    }
+    let options = parse(options)?;
+    let progress = Arc::new(Progress::default());
+    let lake = session.require_lake()?;
+    let done = ingest::ingest(lake, session.access(), inputs, &options, &progress).await?;
+    answer(&done.inputs)
+}
+
+fn parse(options: Vec<(String, String)>) -> Result<IngestOptions> {
+    let mut parsed = IngestOptions::default();
+    for (key, value) in options {
+        let wrong =
+            |expected: &str| Error::Invalid(format!("option {key} takes {expected}, not {value}"));
+        match key.as_str() {
+            "study" => parsed.study_id = Some(value),
+            "subject" => parsed.subject_id = Some(value),
+            "sample" => parsed.sample_id = Some(value),
+            "repertoire" => parsed.repertoire_id = Some(value),
+            "species" => parsed.species = Some(value),
+            "input_format" => parsed.format = Some(value),
+            "alphabet" => {
+                parsed.alphabet = match value.as_str() {
+                    "auto" => Alphabet::Auto,
+                    "nucleotide" => Alphabet::Nucleotide,
+                    "amino_acid" => Alphabet::AminoAcid,
+                    _ => return Err(wrong("auto, nucleotide or amino_acid")),
+                }
+            }
+            "replace" => parsed.replace = value.parse().map_err(|_| wrong("true or false"))?,
+            "max_rejects" => {
+                parsed.max_rejects = Some(value.parse().map_err(|_| wrong("a whole number"))?);
+            }
+            _ => {
+                return Err(Error::Invalid(format!(
+                    "COPY INTO has no option {key}; it has {OPTIONS}"
+                )));
+            }
+        }
+    }
+    Ok(parsed)
+}
+
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Ingested => "ingested",
+        Status::AlreadyIngested => "already_ingested",
+        Status::Failed => "failed",
+    }
+}
+
+fn answer(inputs: &[InputSummary]) -> Result<Answer> {
+    let text = |of: fn(&InputSummary) -> String| -> ArrayRef {
+        Arc::new(
+            inputs
+                .iter()
+                .map(|input| Some(of(input)))
+                .collect::<StringArray>(),
+        )
+    };
+    let number = |of: fn(&InputSummary) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(inputs.iter().map(of)))
+    };
+    let errors = inputs.iter().map(|input| input.error.as_deref());
+    let errors: ArrayRef = Arc::new(errors.collect::<StringArray>());
+    Answer::rows(RecordBatch::try_from_iter([
+        ("source_file", text(|input| input.source_file.clone())),
+        ("status", text(|input| status(input.status).to_string())),
+        ("records", number(|input| input.records)),
+        ("chains", number(|input| input.chains)),
+        ("proteins", number(|input| input.proteins)),
+        ("rejects", number(|input| input.rejects)),
+        ("error", errors),
+    ])?)
+}
