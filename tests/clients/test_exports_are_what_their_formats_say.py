@@ -49,7 +49,8 @@ def test_airr_tables_pass_the_validator(paratope: Paratope, tmp_path: Path, wher
     assert airr.validate_rearrangement(str(file), debug=True)
     command = [AIRR_TOOLS, "validate", "rearrangement", "-a", file]
     subprocess.run(command, check=True, timeout=300)
-    assert len(airr.load_rearrangement(str(file), validate=True)) == rows
+    # Record by record: the loader into pandas takes a flag that is not known for a mistake, which AIRR allows.
+    assert sum(1 for _ in airr.read_rearrangement(str(file))) == rows
 
 
 def test_an_airr_table_with_few_columns_passes_too(paratope: Paratope, tmp_path: Path) -> None:

@@ -174,7 +174,10 @@ impl Encoder for AirrEncoder {
                 let text = match column.source {
                     Source::Column(index) => rows.cell(index, row),
                     Source::Either(first, second) => {
-                        rows.cell(first, row).or_else(|| rows.cell(second, row))
+                        // "unknown" is our word for a source that says nothing.
+                        let known = |species: &&str| *species != "unknown";
+                        let species = || rows.cell(second, row).filter(known);
+                        rows.cell(first, row).or_else(species)
                     }
                     Source::Nowhere => None,
                     Source::Attribute(index) => {

@@ -1,9 +1,9 @@
 //! From text to statements, those included that only a lake has.
 
-use datafusion::sql::parser::{DFParserBuilder, Statement as Plain};
+use datafusion::sql::parser::{CopyToSource, CopyToStatement, DFParserBuilder, Statement as Plain};
 use datafusion::sql::sqlparser::ast::{CreateView, Expr, ObjectName, Statement as Ast, Value};
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::dialect::LakeDialect;
@@ -112,7 +112,7 @@ fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
     let (first, second) = (spelled(parser, 0), spelled(parser, 1));
     let words = match (first.as_str(), second.as_str()) {
         ("DESCRIBE" | "DESC", "HISTORY" | "DETAIL") | ("COPY", "INTO") => 2,
-        ("OPTIMIZE" | "VACUUM" | "CHECKPOINT" | "RESTORE", _) => 1,
+        ("OPTIMIZE" | "VACUUM" | "CHECKPOINT" | "RESTORE" | "COPY", _) => 1,
         _ => return Ok(None),
     };
     for _ in 0..words {
@@ -123,7 +123,8 @@ fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
         ("VACUUM", _) => vacuum(parser)?,
         ("CHECKPOINT", _) => Statement::Checkpoint(parser.parse_object_name(false)?),
         ("RESTORE", _) => restore(parser)?,
-        ("COPY", _) => copy_into(parser)?,
+        ("COPY", "INTO") => copy_into(parser)?,
+        ("COPY", _) => copy_to(parser)?,
         (_, "DETAIL") => Statement::Detail(parser.parse_object_name(false)?),
         _ => {
             let table = parser.parse_object_name(false)?;
@@ -251,7 +252,50 @@ fn copy_into(parser: &mut Parser<'_>) -> Result<Statement> {
     })
 }
 
-/// `(key value, …)` or `(key = value, …)`.
+/// `COPY t | (query) TO 'file' [STORED AS f] [PARTITIONED BY (…)] [(FORMAT f, …)] [OPTIONS (…)]`.
+fn copy_to(parser: &mut Parser<'_>) -> Result<Statement> {
+    let source = if parser.consume_token(&Token::LParen) {
+        let query = parser.parse_query()?;
+        parser.expect_token(&Token::RParen)?;
+        CopyToSource::Query(query)
+    } else {
+        CopyToSource::Relation(parser.parse_object_name(false)?)
+    };
+    parser.expect_keyword(Keyword::TO)?;
+    let target = parser.parse_literal_string()?;
+    let (mut stored_as, mut given, mut partitioned_by) = (None, Vec::new(), Vec::new());
+    loop {
+        if parser.parse_keywords(&[Keyword::STORED, Keyword::AS]) {
+            stored_as = Some(parser.parse_identifier()?.value);
+        } else if parser.parse_keywords(&[Keyword::PARTITIONED, Keyword::BY]) {
+            let columns = parser.parse_parenthesized_column_list(IsOptional::Mandatory, false)?;
+            partitioned_by = columns.into_iter().map(|column| column.value).collect();
+        } else if parser.parse_keyword(Keyword::OPTIONS)
+            || parser.peek_token_ref().token == Token::LParen
+        {
+            given.extend(options(parser)?);
+        } else {
+            break;
+        }
+    }
+    if let Some(format) = given.iter().position(|(key, _)| key == "format") {
+        stored_as = Some(given.swap_remove(format).1);
+    }
+    let mut statement = Plain::CopyTo(CopyToStatement {
+        source,
+        target,
+        partitioned_by,
+        stored_as,
+        options: given
+            .into_iter()
+            .map(|(key, value)| (key, Value::SingleQuotedString(value)))
+            .collect(),
+    });
+    resolve::resolve(&mut statement)?;
+    Ok(Statement::Plain(Box::new(statement)))
+}
+
+/// `(key value, …)` or `(key = value, …)`; a value is a text, a number, a flag or a word.
 fn options(parser: &mut Parser<'_>) -> Result<Vec<(String, String)>> {
     parser.expect_token(&Token::LParen)?;
     let options = parser.parse_comma_separated(|parser| {
@@ -260,6 +304,11 @@ fn options(parser: &mut Parser<'_>) -> Result<Vec<(String, String)>> {
             _ => parser.parse_identifier()?.value,
         };
         let _ = parser.consume_token(&Token::Eq);
+        if let Token::Word(word) = &parser.peek_token_ref().token
+            && !matches!(word.keyword, Keyword::TRUE | Keyword::FALSE | Keyword::NULL)
+        {
+            return Ok((key.to_lowercase(), parser.parse_identifier()?.value));
+        }
         let value = match parser.parse_value()?.value {
             Value::SingleQuotedString(text) => text,
             Value::Number(number, _) => number.to_string(),
