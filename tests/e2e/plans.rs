@@ -196,3 +196,33 @@ fn what_is_skipped_is_not_missed() {
     assert_eq!(count("species = 'unknown'"), 5);
     assert_eq!(count("v_gene IS NULL"), 5);
 }
+
+#[test]
+fn statements_that_change_rows_read_the_partitions_that_their_condition_names() {
+    let lake = planned();
+    for sql in [
+        "DELETE FROM chains WHERE chain = 'heavy' AND v_identity < 0.5",
+        "UPDATE chains SET study_id = 'three' WHERE chain = 'heavy'",
+        "MERGE INTO chains t USING (SELECT 'x' AS id) s ON t.sequence_id = s.id AND t.chain = 'heavy' \
+         WHEN MATCHED THEN DELETE",
+        "MERGE INTO chains t USING (SELECT 'x' AS id, 'heavy' AS chain) s \
+         ON t.sequence_id = s.id AND t.chain = s.chain AND t.chain = 'heavy' \
+         WHEN MATCHED AND t.v_identity < 0.5 THEN UPDATE SET study_id = 'three'",
+        "INSERT INTO chains SELECT * FROM chains WHERE chain = 'heavy'",
+    ] {
+        let plan = plan(&lake.paratope, sql);
+        assert_eq!(files(&plan), 2, "{sql}\n{plan}");
+        assert!(
+            !plan.contains("chain=light") && !plan.contains("chain%3Dlight"),
+            "{sql}\n{plan}"
+        );
+    }
+    let rows = lake
+        .paratope
+        .query("SELECT count(*) AS n, count(DISTINCT study_id) AS studies FROM chains");
+    assert_eq!(
+        (&rows[0]["n"], &rows[0]["studies"]),
+        (&120.into(), &2.into()),
+        "nothing was carried out"
+    );
+}

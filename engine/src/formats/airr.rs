@@ -252,6 +252,7 @@ impl Records for AirrRecords {
         Ok(Some(SourceBatch {
             records: self.rows.finish()?,
             molecules: Molecules::Chains,
+            beside: Vec::new(),
             consumed: (self.record - start) as u64,
             rejects,
         }))

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::columns::{Rows, Value, source_schema, stable_id};
 use super::input::{damage, source_error};
-use super::{Feeds, Format, Molecules, ReadOptions, Records, Reject, SourceBatch, detect};
+use super::{Format, Molecules, ReadOptions, Records, Reject, SourceBatch, Target, detect};
 use crate::error::{Error, Result};
 
 /// The most bytes of a document: it is held whole, and the largest public ones have a few megabytes.
@@ -52,8 +52,12 @@ impl Format for AirrRepertoire {
         1
     }
 
-    fn feeds(&self) -> Feeds {
-        Feeds::Repertoires
+    fn feeds(&self) -> Target {
+        Target::Repertoires
+    }
+
+    fn targets(&self) -> &'static [Target] {
+        &[Target::Repertoires]
     }
 
     fn schema(&self) -> Result<SchemaRef> {
@@ -229,6 +233,7 @@ impl Records for RepertoireRecords {
         Ok(Some(SourceBatch {
             records: Repertoire::batch(rows.iter().map(|(record, row)| (*record, row)))?,
             molecules: Molecules::Chains,
+            beside: Vec::new(),
             consumed: entries.len() as u64,
             rejects,
         }))

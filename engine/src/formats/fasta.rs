@@ -142,6 +142,7 @@ impl Records for FastaRecords {
         Ok(Some(SourceBatch {
             records: self.rows.finish()?,
             molecules: Molecules::Any,
+            beside: Vec::new(),
             consumed: self.taken() - start,
             rejects,
         }))

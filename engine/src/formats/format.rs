@@ -5,6 +5,7 @@ use std::io::BufRead;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
+use super::{Beside, Target};
 use crate::error::Result;
 
 /// Whether sequences are nucleotides or amino acids.
@@ -87,23 +88,17 @@ pub enum Molecules {
 /// Records of one input, in order.
 #[derive(Debug)]
 pub struct SourceBatch {
-    /// Columns as [`Records::schema`] says; `source_record` is always among them.
+    /// Records of the table that the format feeds, with columns as [`Records::schema`] says; `source_record` is always
+    /// among them.
     pub records: RecordBatch,
-    /// What a record is where its sequence does not tell.
+    /// What a chain record is where its sequence does not tell.
     pub molecules: Molecules,
+    /// Rows of other tables that these records, or the head of the file, give.
+    pub beside: Vec<Beside>,
     /// Records consumed for this batch, rejects included.
     pub consumed: u64,
     /// Records that could not be read.
     pub rejects: Vec<Reject>,
-}
-
-/// What an input holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Feeds {
-    /// Chain records: `chains`, `proteins` and perhaps a repertoire.
-    Chains,
-    /// Repertoire metadata: rows of `repertoires`.
-    Repertoires,
 }
 
 /// A file format.
@@ -114,9 +109,14 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// Raised whenever the same bytes would yield other rows: it is part of an input's identity.
     fn version(&self) -> u32;
 
-    /// Which tables its rows go to.
-    fn feeds(&self) -> Feeds {
-        Feeds::Chains
+    /// The table whose rows [`SourceBatch::records`] are.
+    fn feeds(&self) -> Target {
+        Target::Chains
+    }
+
+    /// Other tables that its rows may go to, beside `chains` and `system.rejects`, which know every input.
+    fn targets(&self) -> &'static [Target] {
+        &[Target::Proteins]
     }
 
     /// The columns of every file of this format: what [`Records::schema`] will say.
@@ -148,16 +148,10 @@ pub trait Records: Send {
     /// format feeds. Fixed for the whole file.
     fn schema(&self) -> SchemaRef;
 
-    /// Next batch; `None` at the end. A compressed stream that is cut off or damaged is no error: the records
+    /// Next batch, perhaps without records; `None` at the end. A compressed stream that is cut off or damaged is no error: the records
     /// before the cut come, and the last batch carries a reject that names the cut.
     ///
     /// # Errors
     /// Where the source of the bytes fails (a lost connection, say): what came before is sound, what follows unknown.
     fn next_batch(&mut self) -> Result<Option<SourceBatch>>;
-
-    /// Rows for `repertoires` that the file's own metadata gives (OAS), with that table's columns
-    /// except `source_file` and `ingested_at`.
-    fn repertoires(&self) -> Option<RecordBatch> {
-        None
-    }
 }

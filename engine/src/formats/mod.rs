@@ -3,7 +3,7 @@
 //! A format turns a stream of bytes into batches of source records. The columns of a batch are
 //! those of `main.chains` that the source itself can give (same names, same types; what is absent
 //! is unknown), so one annotator (`ingest::annotate`) serves all formats and `read_*` shows
-//! exactly what ingest sees.
+//! exactly what ingest sees. Rows of other tables come beside them ([`Beside`]).
 //!
 //! Reading is blocking and streams: memory stays bounded by [`ReadOptions`], however long the file
 //! or a line of it. A record that cannot be read becomes a [`Reject`]; the rest goes on.
@@ -22,6 +22,7 @@ mod lines;
 mod oas;
 mod source;
 mod table;
+mod target;
 
 pub use airr::Airr;
 pub(crate) use airr::{OURS, REQUIRED as AIRR_REQUIRED, SUBSTANCE as AIRR_SUBSTANCE};
@@ -29,10 +30,11 @@ pub use airr_repertoire::AirrRepertoire;
 pub(crate) use columns::map_builder;
 pub use detect::{DETECT_BYTES, by_name, detect};
 pub use fasta::Fasta;
-pub use format::{Alphabet, Feeds, Format, Molecules, ReadOptions, Records, Reject, SourceBatch};
+pub use format::{Alphabet, Format, Molecules, ReadOptions, Records, Reject, SourceBatch};
 pub use input::decompress;
 pub use oas::Oas;
 pub use source::{open_blocking, open_file};
+pub use target::{Beside, Target};
 
 /// Every format.
 pub fn all() -> &'static [&'static dyn Format] {

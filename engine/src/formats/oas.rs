@@ -16,7 +16,7 @@ use self::layout::{Side, first_line, header, side, sides};
 use self::metadata::Metadata;
 use super::columns::{Rows, Value, source_schema, stable_id};
 use super::lines::{Lines, Step};
-use super::{Format, Molecules, ReadOptions, Records, Reject, SourceBatch, detect};
+use super::{Beside, Format, Molecules, ReadOptions, Records, Reject, SourceBatch, Target, detect};
 use crate::error::Result;
 
 /// Columns of `main.chains` that a data unit may have or that are made from it; all others become attributes.
@@ -82,6 +82,10 @@ impl Format for Oas {
         1
     }
 
+    fn targets(&self) -> &'static [Target] {
+        &[Target::Repertoires, Target::Proteins]
+    }
+
     fn schema(&self) -> Result<SchemaRef> {
         source_schema("main.chains", &COLUMNS)
     }
@@ -137,7 +141,7 @@ impl Format for Oas {
             columns: names.len(),
             sides,
             metadata,
-            repertoire,
+            repertoire: Some(repertoire),
             record: 0,
             ended: false,
             scratch: String::new(),
@@ -154,7 +158,8 @@ struct OasRecords {
     columns: usize,
     sides: Vec<Side>,
     metadata: Metadata,
-    repertoire: RecordBatch,
+    /// Goes with the first batch.
+    repertoire: Option<RecordBatch>,
     record: i64,
     ended: bool,
     scratch: String,
@@ -164,10 +169,6 @@ struct OasRecords {
 impl Records for OasRecords {
     fn schema(&self) -> SchemaRef {
         SchemaRef::clone(&self.schema)
-    }
-
-    fn repertoires(&self) -> Option<RecordBatch> {
-        Some(self.repertoire.clone())
     }
 
     fn next_batch(&mut self) -> Result<Option<SourceBatch>> {
@@ -205,12 +206,18 @@ impl Records for OasRecords {
                 rejects.push(Reject::new(Some(self.record), reason, self.lines.text()));
             }
         }
-        if self.record == start {
+        let repertoire = self.repertoire.take();
+        if self.record == start && repertoire.is_none() {
             return Ok(None);
         }
+        let beside = repertoire.map(|rows| Beside {
+            target: Target::Repertoires,
+            rows,
+        });
         Ok(Some(SourceBatch {
             records: self.rows.finish()?,
             molecules: Molecules::Chains,
+            beside: beside.into_iter().collect(),
             consumed: (self.record - start) as u64,
             rejects,
         }))

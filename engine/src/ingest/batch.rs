@@ -11,13 +11,13 @@ use tokio::sync::mpsc;
 use super::annotate::Context;
 use super::identity::Identified;
 use super::ledger::{Known, Ledger, transaction};
-use super::pipeline::{self, Counts, FileFailed, Job, Target};
+use super::pipeline::{self, Counts, FileFailed, Job};
 use super::replace::{self, Replaced};
 use super::summary::{InputSummary, Status};
 use super::{IngestOptions, Progress};
 use crate::config::threads;
 use crate::error::Result;
-use crate::formats::ReadOptions;
+use crate::formats::{ReadOptions, Target};
 use crate::lake::Lake;
 use crate::session;
 use crate::tables::Table;
@@ -52,7 +52,7 @@ pub async fn run(
     let mut summaries = Vec::new();
     while !inputs.is_empty() {
         let mut destinations = Vec::with_capacity(Target::ALL.len());
-        for target in Target::ALL {
+        for target in targets(&inputs, options) {
             destinations.push(destination(lake, target, &inputs, options, ledger).await?);
         }
         if let Some(done) = remove_done(&mut inputs, &destinations, options) {
@@ -90,6 +90,19 @@ pub async fn run(
         }
     }
     Ok(summaries)
+}
+
+/// The tables to write, in the order of commits.
+fn targets(inputs: &[Arc<Identified>], options: &IngestOptions) -> Vec<Target> {
+    let is_fed = |target: &Target| {
+        matches!(target, Target::Rejects | Target::Chains)
+            // Another reader may have fed other tables from the file that is replaced.
+            || options.replace
+            || inputs
+                .iter()
+                .any(|input| input.format.targets().contains(target))
+    };
+    Target::ALL.into_iter().filter(is_fed).collect()
 }
 
 async fn destination(
@@ -184,7 +197,8 @@ async fn write_group(
             wanted: Target::ALL.map(|target| {
                 destinations
                     .iter()
-                    .any(|other| other.target == target && !other.has[index])
+                    .find(|other| other.target == target)
+                    .is_none_or(|other| !other.has[index])
             }),
         })
         .collect();
@@ -196,11 +210,11 @@ async fn write_group(
         Ok(context) => context,
         Err(error) => return (Vec::new(), Err(Failure::Write(error))),
     };
-    let mut senders = Vec::new();
+    let mut outputs = pipeline::Outputs::default();
     let mut writers = Vec::new();
     for destination in destinations {
         let (sender, receiver) = mpsc::channel(WAITING);
-        senders.push(sender);
+        outputs[destination.target as usize] = Some(sender);
         let rows = futures::stream::unfold(receiver, |mut receiver| async {
             receiver.recv().await.map(|batch| (batch, receiver))
         });
@@ -214,15 +228,6 @@ async fn write_group(
             write_sorted(&table, &base, stream, context, target).await
         }));
     }
-    let outputs: pipeline::Outputs = match senders.try_into() {
-        Ok(outputs) => outputs,
-        Err(_) => {
-            return (
-                Vec::new(),
-                Err(Failure::Write(internal("a table has no writer"))),
-            );
-        }
-    };
     let read = pipeline::run(
         jobs,
         threads(config.ingest.threads),
@@ -323,6 +328,7 @@ fn summarise(input: &Identified, counts: &Counts) -> InputSummary {
         records: counts.records,
         chains: rows(Target::Chains),
         proteins: rows(Target::Proteins),
+        protein_chains: rows(Target::ProteinChains),
         repertoires: rows(Target::Repertoires),
         rejects: rows(Target::Rejects),
         contradictions: counts.contradictions,

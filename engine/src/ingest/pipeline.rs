@@ -17,43 +17,10 @@ use super::annotate::{self, Context};
 use super::identity::Identified;
 use super::source::Source;
 use crate::error::{Error, Result};
-use crate::formats::{self, Feeds, ReadOptions, SourceBatch};
+use crate::formats::{self, ReadOptions, SourceBatch, Target};
 
 /// Batches waiting for each annotating thread.
 const WAITING: usize = 2;
-
-/// A table that ingest writes. The order is the order of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    /// `system.rejects`
-    Rejects,
-    /// `main.repertoires`
-    Repertoires,
-    /// `main.proteins`
-    Proteins,
-    /// `main.chains`: committed last, and only then is an input done.
-    Chains,
-}
-
-impl Target {
-    /// All, in the order of commits.
-    pub const ALL: [Self; 4] = [
-        Self::Rejects,
-        Self::Repertoires,
-        Self::Proteins,
-        Self::Chains,
-    ];
-
-    /// `schema.name`.
-    pub fn table(self) -> &'static str {
-        match self {
-            Self::Rejects => "system.rejects",
-            Self::Repertoires => "main.repertoires",
-            Self::Proteins => "main.proteins",
-            Self::Chains => "main.chains",
-        }
-    }
-}
 
 /// One input to read.
 #[derive(Debug)]
@@ -86,8 +53,8 @@ pub struct FileFailed {
     pub error: Error,
 }
 
-/// Where rows of each table go.
-pub type Outputs = [Sender<DFResult<RecordBatch>>; Target::ALL.len()];
+/// Where rows of each table go; `None` for tables that no input of the group feeds.
+pub type Outputs = [Option<Sender<DFResult<RecordBatch>>>; Target::ALL.len()];
 
 struct Shared {
     jobs: Vec<Job>,
@@ -182,14 +149,14 @@ fn read_all(
     outputs: &Outputs,
 ) {
     for index in 0..shared.jobs.len() {
-        let read = contained(|| read_one(shared, index, handle, sender, outputs));
+        let read = contained(|| read_one(shared, index, handle, sender));
         if let Err(error) = read {
             let file = &shared.jobs[index].context.source_file;
             shared.fail(index, error.at(file));
         }
         if shared.stopped() {
             // Writers learn that what they have is not to be finished.
-            for output in outputs {
+            for output in outputs.iter().flatten() {
                 let aborted = DataFusionError::Execution("the ingest was stopped".into());
                 let _ = output.blocking_send(Err(aborted));
             }
@@ -204,7 +171,6 @@ fn read_one(
     index: usize,
     handle: &Handle,
     sender: &SyncSender<(usize, SourceBatch)>,
-    outputs: &Outputs,
 ) -> Result<()> {
     let job = &shared.jobs[index];
     let input = &job.input;
@@ -213,51 +179,13 @@ fn read_one(
     let mut records = input
         .format
         .open(text, &job.context.source_file, &shared.read_options)?;
-    if let Some(rows) = records.repertoires() {
-        send_repertoires(shared, index, &rows, outputs)?;
-    }
     while let Some(batch) = records.next_batch()? {
-        if shared.stopped() {
+        if shared.stopped() || sender.send((index, batch)).is_err() {
             return Ok(());
-        }
-        match input.format.feeds() {
-            Feeds::Chains => {
-                if sender.send((index, batch)).is_err() {
-                    return Ok(());
-                }
-            }
-            Feeds::Repertoires => take_repertoires(shared, index, batch, outputs)?,
         }
     }
     drop(records);
     source.check_unchanged(&input.content)
-}
-
-/// A batch of a format that feeds `repertoires`: small, so the reader handles it itself.
-fn take_repertoires(
-    shared: &Shared,
-    index: usize,
-    batch: SourceBatch,
-    outputs: &Outputs,
-) -> Result<()> {
-    let context = &shared.jobs[index].context;
-    let rejects = annotate::rejects(&batch.rejects, context)?;
-    count(shared, index, |counts| counts.records += batch.consumed);
-    shared
-        .progress
-        .annotated(batch.consumed, batch.rejects.len() as u64);
-    send(shared, index, Target::Rejects, rejects, outputs)?;
-    send_repertoires(shared, index, &batch.records, outputs)
-}
-
-fn send_repertoires(
-    shared: &Shared,
-    index: usize,
-    rows: &RecordBatch,
-    outputs: &Outputs,
-) -> Result<()> {
-    let rows = annotate::repertoires(rows, &shared.jobs[index].context)?;
-    send(shared, index, Target::Repertoires, rows, outputs)
 }
 
 fn annotate_all(
@@ -287,14 +215,11 @@ fn annotate_one(
     batch: &SourceBatch,
     outputs: &Outputs,
 ) -> Result<()> {
-    let context = &shared.jobs[index].context;
-    let rows = annotate::annotate(batch, context)?;
+    let job = &shared.jobs[index];
+    let context = &job.context;
     let rejected = batch.rejects.len() as u64;
-    let rejects_so_far = count(shared, index, |counts| {
-        counts.records += batch.consumed;
-        counts.contradictions += rows.contradictions;
-    })
-    .rows[Target::Rejects as usize]
+    let rejects_so_far = count(shared, index, |counts| counts.records += batch.consumed).rows
+        [Target::Rejects as usize]
         + rejected;
     if let (Some(limit), Some(first)) = (shared.max_rejects, batch.rejects.first())
         && rejects_so_far > limit
@@ -307,9 +232,24 @@ fn annotate_one(
         )));
     }
     shared.progress.annotated(batch.consumed, rejected);
-    send(shared, index, Target::Rejects, rows.rejects, outputs)?;
-    send(shared, index, Target::Proteins, rows.proteins, outputs)?;
-    send(shared, index, Target::Chains, rows.chains, outputs)
+    let rejects = annotate::rejects(&batch.rejects, context)?;
+    send(shared, index, Target::Rejects, rejects, outputs)?;
+    let first = (job.input.format.feeds(), &batch.records);
+    let beside = batch.beside.iter().map(|other| (other.target, &other.rows));
+    for (target, rows) in std::iter::once(first).chain(beside) {
+        if target != Target::Chains {
+            let rows = annotate::complete(target, rows, context)?;
+            send(shared, index, target, rows, outputs)?;
+            continue;
+        }
+        let rows = annotate::annotate(rows, batch.molecules, context)?;
+        count(shared, index, |counts| {
+            counts.contradictions += rows.contradictions;
+        });
+        send(shared, index, Target::Proteins, rows.proteins, outputs)?;
+        send(shared, index, Target::Chains, rows.chains, outputs)?;
+    }
+    Ok(())
 }
 
 /// Changes the counts of a job and gives the new ones.
@@ -336,8 +276,13 @@ fn send(
         counts.rows[target as usize] += rows.num_rows() as u64;
     });
     if shared.jobs[index].wanted[target as usize] {
-        let sent = outputs[target as usize].blocking_send(Ok(rows));
-        if sent.is_err() {
+        let Some(output) = &outputs[target as usize] else {
+            return Err(Error::Internal(format!(
+                "the format feeds {} and does not say so",
+                target.table()
+            )));
+        };
+        if output.blocking_send(Ok(rows)).is_err() {
             // A closed output means that its writer has failed; it says so itself.
             shared.stop.store(true, Ordering::Relaxed);
         }

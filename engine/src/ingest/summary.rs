@@ -58,6 +58,8 @@ pub struct InputSummary {
     pub chains: u64,
     /// Rows of `proteins`.
     pub proteins: u64,
+    /// Rows of `protein_chains`.
+    pub protein_chains: u64,
     /// Rows of `repertoires`.
     pub repertoires: u64,
     /// Records rejected (`system.rejects`).
@@ -76,6 +78,7 @@ impl InputSummary {
             records: 0,
             chains: 0,
             proteins: 0,
+            protein_chains: 0,
             repertoires: 0,
             rejects: 0,
             contradictions: 0,
@@ -95,6 +98,7 @@ impl InputSummary {
             records: 0,
             chains: 0,
             proteins: 0,
+            protein_chains: 0,
             repertoires: 0,
             rejects: 0,
             contradictions: 0,

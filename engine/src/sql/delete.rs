@@ -5,15 +5,15 @@ use deltalake::protocol::DeltaOperation;
 
 use super::Scope;
 use super::resolve::unsupported;
-use super::rewrite::{ACTION, DELETE, rewrite};
+use super::rewrite::{ACTION, DELETE, RowChanges};
 use super::target::{ADDRESSED, Target, only_table};
 use super::template::Parts;
 use crate::error::Result;
 use crate::session::Session;
 use crate::tables::{FILE, ROW};
 
-/// Removes the rows for which the condition is true; tells how many.
-pub async fn delete(session: &Session, statement: &Delete) -> Result<u64> {
+/// Plans to remove the rows for which the condition is true.
+pub async fn delete(session: &Session, statement: &Delete) -> Result<RowChanges> {
     let Delete {
         delete_token: _,
         optimizer_hints,
@@ -60,5 +60,10 @@ pub async fn delete(session: &Session, statement: &Delete) -> Result<u64> {
     let operation = DeltaOperation::Delete {
         predicate: selection.as_ref().map(ToString::to_string),
     };
-    rewrite(session, &scope, &target, &plan, operation).await
+    Ok(RowChanges {
+        scope,
+        target,
+        plan,
+        operation,
+    })
 }

@@ -2,14 +2,15 @@
 
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::sql::parser::Statement as Plain;
-use datafusion::sql::sqlparser::ast::Statement as Ast;
+use datafusion::sql::sqlparser::ast::{Insert, Statement as Ast};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::resolve::unsupported;
-use super::rewrite::until_settled;
+use super::rewrite::{RowChanges, rewrite, until_settled};
 use super::{
-    Scope, Statement, alter, copy_into, create_table, delete, insert, merge, update, upkeep, views,
+    Scope, Statement, alter, copy_into, create_table, delete, explain, insert, merge, update,
+    upkeep, views,
 };
 use crate::error::Result;
 use crate::session::{Answer, Session, copy, names};
@@ -57,15 +58,20 @@ async fn plain(session: &Session, statement: Plain) -> Result<Answer> {
             return Ok(answer);
         }
         let rows = match inner.as_ref() {
-            Ast::Insert(it) => Some(until_settled(|| insert::insert(session, it).boxed()).await?),
-            Ast::Update(it) => Some(until_settled(|| update::update(session, it).boxed()).await?),
-            Ast::Delete(it) => Some(until_settled(|| delete::delete(session, it).boxed()).await?),
-            Ast::Merge(it) => Some(until_settled(|| merge::merge(session, it).boxed()).await?),
+            Ast::Insert(it) => Some(until_settled(|| inserted(session, it).boxed()).await?),
+            Ast::Update(_) | Ast::Delete(_) | Ast::Merge(_) => {
+                Some(until_settled(|| changed(session, inner).boxed()).await?)
+            }
             _ => None,
         };
         if let Some(rows) = rows {
             return Answer::count(rows);
         }
+    }
+    if let Plain::Explain(explain) = &statement
+        && let Some(answer) = explain::change(session, explain).await?
+    {
+        return Ok(answer);
     }
     let statement = match statement {
         // Its rows are a statement of their own.
@@ -79,6 +85,27 @@ async fn plain(session: &Session, statement: Plain) -> Result<Answer> {
     match plan {
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => session.run_in_context(plan).await,
         plan => scope.run(&names::plain_headers(plan)?).await,
+    }
+}
+
+async fn inserted(session: &Session, statement: &Insert) -> Result<u64> {
+    insert::add(session, insert::insert(session, statement).await?).await
+}
+
+async fn changed(session: &Session, statement: &Ast) -> Result<u64> {
+    match row_changes(session, statement).await? {
+        Some(changes) => rewrite(session, changes).await,
+        None => Err(unsupported("this statement")),
+    }
+}
+
+/// What UPDATE, DELETE and MERGE would change; `None` for other statements.
+pub async fn row_changes(session: &Session, statement: &Ast) -> Result<Option<RowChanges>> {
+    match statement {
+        Ast::Update(it) => update::update(session, it).await.map(Some),
+        Ast::Delete(it) => delete::delete(session, it).await.map(Some),
+        Ast::Merge(it) => merge::merge(session, it).await.map(Some),
+        _ => Ok(None),
     }
 }
 

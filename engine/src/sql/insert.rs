@@ -31,8 +31,18 @@ use crate::tables::{FILE, LakeTableProvider};
 /// Name under which a scope holds the query of an INSERT.
 const SOURCE: &str = "__paratope_rows";
 
-/// Adds the rows of a query, or puts them in the place of those there; tells how many.
-pub async fn insert(session: &Session, statement: &Insert) -> Result<u64> {
+/// New rows of a table, planned.
+pub struct NewRows {
+    /// What the statement sees.
+    pub scope: Scope,
+    target: Target,
+    /// The query that gives the rows: columns of the table, in its order.
+    pub plan: LogicalPlan,
+    removed: Removed,
+}
+
+/// Plans to add the rows of a query, or to put them in the place of those there.
+pub async fn insert(session: &Session, statement: &Insert) -> Result<NewRows> {
     let name = check(statement)?;
     let scope = Scope::new(session).await?;
     let target = Target::of(session, &scope, name).await?;
@@ -56,14 +66,12 @@ pub async fn insert(session: &Session, statement: &Insert) -> Result<u64> {
             "INSERT was planned as something else".into(),
         ));
     };
-    rows_into(
-        session,
-        &scope,
-        &target,
-        &insert.input,
-        &Removed::of(statement, partition),
-    )
-    .await
+    Ok(NewRows {
+        scope,
+        target,
+        plan: insert.input.as_ref().clone(),
+        removed: Removed::of(statement, partition),
+    })
 }
 
 /// Whether the rows are `VALUES` and nothing else.
@@ -107,14 +115,14 @@ impl Removed {
     }
 }
 
-/// Writes the rows of `plan` (columns of the table, in its order) and commits them.
-async fn rows_into(
-    session: &Session,
-    scope: &Scope,
-    target: &Target,
-    plan: &LogicalPlan,
-    removed: &Removed,
-) -> Result<u64> {
+/// Writes the rows and commits them; tells how many they were.
+pub async fn add(session: &Session, rows: NewRows) -> Result<u64> {
+    let NewRows {
+        scope,
+        target,
+        plan,
+        removed,
+    } = &rows;
     let base = target.base()?.clone();
     let schema = target.stored_schema()?;
     let optimized = scope.state().optimize(plan)?;

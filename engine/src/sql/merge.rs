@@ -18,7 +18,7 @@ use deltalake::protocol::{DeltaOperation, MergePredicate};
 
 use super::Scope;
 use super::resolve::unsupported;
-use super::rewrite::{ACTION, DELETE, INSERT, UPDATE, rewrite};
+use super::rewrite::{ACTION, DELETE, INSERT, RowChanges, UPDATE};
 use super::target::{ADDRESSED, Target, normal};
 use super::template::{Parts, quoted};
 use super::update::assigned;
@@ -29,8 +29,8 @@ use crate::tables::{FILE, ROW};
 /// TRUE in rows that come from the source.
 const FROM_SOURCE: &str = "__paratope_source";
 
-/// Merges the source into the table; tells how many rows were changed, added and removed.
-pub async fn merge(session: &Session, statement: &Merge) -> Result<u64> {
+/// Plans to merge the source into the table.
+pub async fn merge(session: &Session, statement: &Merge) -> Result<RowChanges> {
     let Merge {
         merge_token: _,
         optimizer_hints,
@@ -67,7 +67,12 @@ pub async fn merge(session: &Session, statement: &Merge) -> Result<u64> {
         .collect::<Result<Vec<_>>>()?;
     let plan = plan(&scope, &target, source, on, &clauses, parts).await?;
     refuse_volatile(&plan)?;
-    rewrite(session, &scope, &target, &plan, operation(statement)).await
+    Ok(RowChanges {
+        scope,
+        target,
+        plan,
+        operation: operation(statement),
+    })
 }
 
 /// The rows that are merged.

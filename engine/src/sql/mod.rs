@@ -14,6 +14,7 @@ mod create_table;
 mod delete;
 mod dialect;
 mod execute;
+mod explain;
 mod insert;
 mod merge;
 pub(crate) mod resolve;

@@ -72,14 +72,26 @@ pub async fn until_settled<'a, T>(statement: impl Fn() -> BoxFuture<'a, Result<T
     }
 }
 
-/// Carries out the changes that `plan` lists and commits them; tells how many rows they were.
-pub async fn rewrite(
-    session: &Session,
-    scope: &Scope,
-    target: &Target,
-    plan: &LogicalPlan,
-    operation: DeltaOperation,
-) -> Result<u64> {
+/// Changes of rows of a table, planned.
+pub struct RowChanges {
+    /// What the statement sees.
+    pub scope: Scope,
+    /// The table.
+    pub target: Target,
+    /// The query that lists the changes.
+    pub plan: LogicalPlan,
+    /// What the log calls it.
+    pub operation: DeltaOperation,
+}
+
+/// Carries out changes and commits them; tells how many rows were changed, added and removed.
+pub async fn rewrite(session: &Session, changes: RowChanges) -> Result<u64> {
+    let RowChanges {
+        scope,
+        target,
+        plan,
+        operation,
+    } = &changes;
     let base = target.base()?.clone();
     let schema = target.stored_schema()?;
     let marks = Arc::new(Mutex::new(Marks::default()));
@@ -142,7 +154,7 @@ pub async fn rewrite(
     }
     let changes_made = Commit {
         base,
-        operation,
+        operation: operation.clone(),
         actions,
         transactions: Vec::new(),
         reads: Reads::Rows,

@@ -7,15 +7,15 @@ use deltalake::protocol::DeltaOperation;
 
 use super::Scope;
 use super::resolve::unsupported;
-use super::rewrite::{ACTION, UPDATE, rewrite};
+use super::rewrite::{ACTION, RowChanges, UPDATE};
 use super::target::{ADDRESSED, Target, normal, only_table};
 use super::template::{Parts, quoted};
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::tables::{FILE, ROW};
 
-/// Sets columns of the rows for which the condition is true; tells how many rows.
-pub async fn update(session: &Session, statement: &Update) -> Result<u64> {
+/// Plans to set columns of the rows for which the condition is true.
+pub async fn update(session: &Session, statement: &Update) -> Result<RowChanges> {
     let Update {
         update_token: _,
         optimizer_hints,
@@ -71,7 +71,12 @@ pub async fn update(session: &Session, statement: &Update) -> Result<u64> {
     let operation = DeltaOperation::Update {
         predicate: selection.as_ref().map(ToString::to_string),
     };
-    rewrite(session, &scope, &target, &plan, operation).await
+    Ok(RowChanges {
+        scope,
+        target,
+        plan,
+        operation,
+    })
 }
 
 /// New values by column.

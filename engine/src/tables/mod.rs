@@ -14,7 +14,7 @@ pub mod transactions;
 pub mod write;
 
 pub use definitions::TableDefinition;
-pub use provider::{FILE, LakeTableProvider, ROW};
+pub use provider::{FILE, LakeTableProvider, ParquetScan, ROW};
 pub use table::{Moment, Table};
 
 #[cfg(test)]

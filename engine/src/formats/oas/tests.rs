@@ -22,7 +22,12 @@ fn read(text: &str) -> (SourceBatch, RecordBatch) {
     let mut records = open(text).unwrap();
     let batch = records.next_batch().unwrap().unwrap();
     assert!(records.next_batch().unwrap().is_none());
-    (batch, records.repertoires().unwrap())
+    let [repertoires] = batch.beside.as_slice() else {
+        panic!("{:?}", batch.beside);
+    };
+    assert_eq!(repertoires.target, Target::Repertoires);
+    let repertoires = repertoires.rows.clone();
+    (batch, repertoires)
 }
 
 fn cell(batch: &RecordBatch, name: &str, row: usize) -> Option<String> {
@@ -208,9 +213,9 @@ fn broken_rows_are_rejected_with_their_lines_and_the_rest_goes_on() {
 
 #[test]
 fn a_header_alone_has_no_records_but_a_repertoire() {
-    let mut records = open(&format!("{METADATA}\r\n{HEADER}\r\n")).unwrap();
-    assert!(records.next_batch().unwrap().is_none());
-    assert_eq!(records.repertoires().unwrap().num_rows(), 1);
+    let (batch, repertoires) = read(&format!("{METADATA}\r\n{HEADER}\r\n"));
+    assert_eq!((batch.records.num_rows(), batch.consumed), (0, 0));
+    assert_eq!(repertoires.num_rows(), 1);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn read_file(path: &std::path::Path) -> Result<Found> {
     };
     let mut found = Found::default();
     while let Some(batch) = records.next_batch()? {
-        let annotated = annotate(&batch, &context)?;
+        let annotated = annotate(&batch.records, batch.molecules, &context)?;
         found.consumed += batch.consumed;
         found.records_rejected += batch.rejects.iter().filter(|r| r.record.is_some()).count();
         found

@@ -13,11 +13,11 @@
 //! | study, subject, sample, repertoire | the context's (the user said so), else the source's |
 
 mod chains;
+mod complete;
 pub mod genes;
 mod pairs;
 mod proteins;
 mod reading;
-mod repertoires;
 mod source;
 pub mod species;
 
@@ -29,10 +29,10 @@ use arrow::array::{
 
 use self::source::Source;
 use crate::error::Result;
-use crate::formats::{Reject, SourceBatch};
+use crate::formats::{Molecules, Reject};
 use crate::tables::definitions::definition;
 
-pub use self::repertoires::complete as repertoires;
+pub use self::complete::complete;
 
 /// What holds for all records of an input.
 #[derive(Debug, Clone, Default)]
@@ -60,18 +60,20 @@ pub struct Annotated {
     pub chains: RecordBatch,
     /// Rows of `main.proteins`.
     pub proteins: RecordBatch,
-    /// Rows of `system.rejects`.
-    pub rejects: RecordBatch,
     /// Records whose source contradicts their sequence.
     pub contradictions: u64,
 }
 
-/// Annotates a batch.
+/// Annotates chain records.
 ///
 /// # Errors
 /// Only a defect: whatever a record holds, it is a row.
-pub fn annotate(batch: &SourceBatch, context: &Context) -> Result<Annotated> {
-    let source = Source::new(batch);
+pub fn annotate(
+    records: &RecordBatch,
+    molecules: Molecules,
+    context: &Context,
+) -> Result<Annotated> {
+    let source = Source::new(records, molecules);
     let readings: Vec<_> = (0..source.rows())
         .map(|row| reading::read(&source, row))
         .collect();
@@ -88,7 +90,6 @@ pub fn annotate(batch: &SourceBatch, context: &Context) -> Result<Annotated> {
     Ok(Annotated {
         chains,
         proteins: proteins::build(&source, &UInt32Array::from(others), context)?,
-        rejects: rejects(&batch.rejects, context)?,
         contradictions,
     })
 }

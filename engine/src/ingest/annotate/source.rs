@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, MapArray, RecordBatch, StringArray};
 
-use crate::formats::{Molecules, SourceBatch};
+use crate::formats::Molecules;
 
 /// A text column, which may be missing.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// A batch of a format.
+/// Chain records of a format.
 pub(super) struct Source<'a> {
     records: &'a RecordBatch,
     molecules: Molecules,
@@ -41,14 +41,14 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(batch: &'a SourceBatch) -> Self {
+    pub(super) fn new(records: &'a RecordBatch, molecules: Molecules) -> Self {
         let texts = |name: &str| {
-            let column = batch.records.column_by_name(name);
+            let column = records.column_by_name(name);
             Texts(column.and_then(|column| column.as_string_opt::<i32>()))
         };
         Self {
-            records: &batch.records,
-            molecules: batch.molecules,
+            records,
+            molecules,
             sequence: texts("sequence"),
             sequence_aa: texts("sequence_aa"),
             sequence_alignment_aa: texts("sequence_alignment_aa"),

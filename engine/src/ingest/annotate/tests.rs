@@ -8,7 +8,7 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use udfs::antibody::nucleotide::reverse_complement;
 
 use super::*;
-use crate::formats::{ReadOptions, by_name, decompress};
+use crate::formats::{ReadOptions, Target, by_name, decompress};
 
 /// Trastuzumab.
 pub(super) const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
@@ -31,11 +31,10 @@ pub(super) fn annotated(format: &str, text: &str, context: &Context) -> Annotate
     let mut records = by_name(format).unwrap().open(input, "x", &options).unwrap();
     let batch = records.next_batch().unwrap().unwrap();
     assert_eq!(batch.rejects, []);
-    let annotated = annotate(&batch, context).unwrap();
+    let annotated = annotate(&batch.records, batch.molecules, context).unwrap();
     for (rows, table) in [
         (&annotated.chains, "main.chains"),
         (&annotated.proteins, "main.proteins"),
-        (&annotated.rejects, "system.rejects"),
     ] {
         assert_eq!(
             rows.schema(),
@@ -346,7 +345,7 @@ fn repertoires_take_the_words_of_the_user_first() {
         species: Some("mouse".into()),
         ..context()
     };
-    let rows = repertoires(&batch.records, &user).unwrap();
+    let rows = complete(Target::Repertoires, &batch.records, &user).unwrap();
     assert_eq!(
         rows.schema(),
         definition("main.repertoires").unwrap().arrow_schema()

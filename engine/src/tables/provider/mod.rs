@@ -7,11 +7,14 @@
 mod address;
 mod bounds;
 mod files;
+mod parquet_scan;
+mod pieces;
 mod scoped;
 mod selective;
 mod types;
 
 pub use address::{FILE, ROW};
+pub use parquet_scan::ParquetScan;
 
 use std::sync::Arc;
 
@@ -19,9 +22,6 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result as DFResult;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -315,28 +315,15 @@ impl TableProvider for LakeTableProvider {
         }
         files.check_links(&selected).await?;
         let statistics = files.statistics(&selected, &table_schema, projection.as_ref());
-        let groups = FileGroup::new(files.partitioned(&selected, &table_schema, self.addressed)?)
-            .split_files(state.config().target_partitions());
-        let mut options = state.config_options().execution.parquet.clone();
-        options.pushdown_filters |= on_data.iter().any(selective::looks_selective);
-        let runtime = state.runtime_env();
-        // Footers come from the cache; without this factory they are read for each statement.
-        let readers = CachedParquetFileReaderFactory::new(
-            runtime.object_store(store)?,
-            runtime.cache_manager.get_file_metadata_cache(),
-        );
-        let source = ParquetSource::new(scan_schema)
-            .with_table_parquet_options(datafusion::common::config::TableParquetOptions {
-                global: options,
-                ..Default::default()
-            })
-            .with_parquet_file_reader_factory(Arc::new(readers));
-        let config = FileScanConfigBuilder::new(store.clone(), Arc::new(source))
-            .with_file_groups(groups)
-            .with_statistics(statistics)
-            .with_projection_indices(projection)?
-            .with_limit(limit)
-            .build();
-        Ok(DataSourceExec::from_data_source(config))
+        ParquetScan {
+            store,
+            files: files.partitioned(&selected, &table_schema, self.addressed)?,
+            schema: scan_schema,
+            statistics: Some(statistics),
+            projection,
+            limit,
+            filters_within: on_data.iter().any(selective::looks_selective),
+        }
+        .plan(state)
     }
 }

@@ -23,10 +23,11 @@ type Count = fn(&InputSummary) -> u64;
 
 /// Counts of an input, with the names of their columns. Those that are 0 for all inputs are left
 /// out, the first two excepted.
-const COUNTS: [(&str, Count); 6] = [
+const COUNTS: [(&str, Count); 7] = [
     ("records", |input| input.records),
     ("chains", |input| input.chains),
     ("proteins", |input| input.proteins),
+    ("protein_chains", |input| input.protein_chains),
     ("repertoires", |input| input.repertoires),
     ("rejects", |input| input.rejects),
     ("contradictions", |input| input.contradictions),
@@ -147,6 +148,7 @@ mod tests {
             records: 1_000,
             chains: 1_000,
             proteins: 0,
+            protein_chains: 0,
             repertoires: 0,
             rejects,
             contradictions: 0,

@@ -8,10 +8,7 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ScalarValue;
-use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
-use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result as DFResult;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -25,7 +22,7 @@ use object_store::ObjectMeta;
 use crate::error::Result;
 use crate::tables::maintenance::files::{Constants, typed};
 use crate::tables::maintenance::history::{moment, number};
-use crate::tables::{LakeTableProvider, Table};
+use crate::tables::{LakeTableProvider, ParquetScan, Table};
 
 /// Column: `insert`, `delete`, `update_preimage` or `update_postimage`.
 pub const CHANGE_TYPE: &str = "_change_type";
@@ -167,18 +164,16 @@ impl Changes {
                     .index_of(self.schema.field(*index).name())
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let options = TableParquetOptions {
-            global: state.config_options().execution.parquet.clone(),
-            ..Default::default()
-        };
-        let source = ParquetSource::new(schema).with_table_parquet_options(options);
-        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
-        let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
-            .with_file_groups(groups)
-            .with_projection_indices(Some(projection))?
-            .with_limit(limit)
-            .build();
-        Ok(DataSourceExec::from_data_source(config))
+        ParquetScan {
+            store: &self.store,
+            schema,
+            files,
+            statistics: None,
+            projection: Some(projection),
+            limit,
+            filters_within: false,
+        }
+        .plan(state)
     }
 }
 

@@ -1,25 +1,27 @@
-//! Rows of `main.repertoires`: what a format gives, and where it came from.
+//! Rows that a format makes itself (repertoires, molecules): what it gives, and where it came from.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
 
 use super::{Context, constant, species, timestamp};
 use crate::error::Result;
+use crate::formats::Target;
 use crate::tables::definitions::definition;
 
-/// Completes the rows of a format ([`Records::repertoires`](crate::formats::Records::repertoires), or the batches of
-/// one that feeds repertoires): the schema of `main.repertoires`, with what the context says of study, subject, sample
-/// and repertoire before what the source says, as in `chains`, and its species where the source has none.
+/// Completes rows of a table: its schema, with what the context says of study, subject, sample and repertoire before
+/// what the source says, as in `chains`, and its species where the source has none.
 ///
 /// # Errors
-/// Only a defect.
-pub fn complete(rows: &RecordBatch, context: &Context) -> Result<RecordBatch> {
-    use arrow::array::{Array, AsArray, StringArray};
+/// Only a defect: a column of another type than the table's.
+pub fn complete(target: Target, rows: &RecordBatch, context: &Context) -> Result<RecordBatch> {
     let count = rows.num_rows();
-    let schema = definition("main.repertoires")?.arrow_schema();
+    let schema = definition(target.table())?.arrow_schema();
     // A repertoire that the user names is one, and names one.
-    let repertoire = context.repertoire_id.as_deref().filter(|_| count == 1);
+    let repertoire = context
+        .repertoire_id
+        .as_deref()
+        .filter(|_| target == Target::Repertoires && count == 1);
     let columns = schema
         .fields()
         .iter()
