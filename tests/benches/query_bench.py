@@ -20,6 +20,8 @@ from peers import PEERS, arrow_rows, canonical, queries
 
 FILE_RECORDS = 1_000_000
 """Records of one of the lake's AIRR files."""
+ROUNDS = 3
+"""How often the engines take turns."""
 Times = dict[str, list[float]]
 """Milliseconds of each run, by query."""
 
@@ -108,11 +110,19 @@ def main(
     folder = given_lake.resolve() if given_lake else lake(binary, rows, seed, threads, key)
     table = table_folder(folder)
     answers: dict[str, dict[str, Any]] = {}
-    for name in peers:
-        print(f"queries: {name}", file=sys.stderr)
-        answers[name] = peer(name, table, threads, runs)
-    print("queries: paratope", file=sys.stderr)
     expected = {name: paratope_rows(binary, folder, threads, sql) for name, sql in queries().items()}
+    ours: Times = {name: [] for name in expected}
+    theirs: dict[str, Times] = {name: {query: [] for query in expected} for name in peers}
+    # The engines take turns: a machine that is slow for a minute is slow for all of them.
+    for turn in range(1, ROUNDS + 1):
+        for name in peers:
+            print(f"queries, round {turn} of {ROUNDS}: {name}", file=sys.stderr)
+            answers[name] = peer(name, table, threads, runs)
+            for query, result in answers[name]["queries"].items():
+                theirs[name][query] += result["ms"]
+        print(f"queries, round {turn} of {ROUNDS}: paratope", file=sys.stderr)
+        for name, sql in queries().items():
+            ours[name] += paratope_times(binary, folder, threads, sql, runs)
     wrong = [
         f"{name}, {query}: {difference}"
         for name, answer in answers.items()
@@ -121,10 +131,6 @@ def main(
     ]
     if wrong:
         raise RuntimeError("engines disagree:\n" + "\n".join(wrong))
-    ours = {name: paratope_times(binary, folder, threads, sql, runs) for name, sql in queries().items()}
-    theirs: dict[str, Times] = {
-        name: {query: result["ms"] for query, result in answer["queries"].items()} for name, answer in answers.items()
-    }
     _print(folder, table, expected, ours, theirs, {name: answer["version"] for name, answer in answers.items()}, runs)
     lost = [query for query, (_, ratio) in verdicts(ours, theirs).items() if ratio > 1]
     if profiles:
@@ -159,7 +165,7 @@ def _print(
         least = min(times) / min(theirs[fastest][query])
         rows.append([query, report.count(len(expected[query])), report.milliseconds(times), *(report.milliseconds(best[family]) for family in families),
                      fastest, f"{least:.2f}", f"{ratio:.2f}"])
-    print(f"\nQueries over {folder.name}: {len(files)} data files, {size:,.0f} MiB; {runs} runs, least / median ms\n")
+    print(f"\nQueries over {folder.name}: {len(files)} data files, {size:,.0f} MiB; {ROUNDS} rounds of {runs} runs, least / median ms\n")
     print(report.table(["query", "rows", "paratope", *families, "fastest peer", "ratio of least", "ratio of medians"], rows))
     print("\nEvery variant of the peers, median ms\n")
     variants = [[query, *(f"{statistics.median(peer[query]):.1f}" for peer in theirs.values())] for query in ours]
