@@ -48,6 +48,16 @@ impl TableProviderFactory for DeltaFactory {
         command: &CreateExternalTable,
     ) -> DFResult<Arc<dyn TableProvider>> {
         let name = command.name.to_string();
+        if !command.schema.fields().is_empty() || !command.table_partition_cols.is_empty() {
+            return plan_err!(
+                "{name}: a Delta table knows its columns and partitions; leave the column list and PARTITIONED BY out"
+            );
+        }
+        if let Some(option) = command.options.keys().min() {
+            return plan_err!(
+                "{name}: option {option} is not known; a Delta table takes none (stores are configured in paratope.toml)"
+            );
+        }
         match command.locations.as_slice() {
             [location] => Ok(Arc::new(self.open(&name, location).await?)),
             other => plan_err!(

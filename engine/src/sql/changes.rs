@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, Value, VisitMut as _, VisitorMut,
 };
 use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
 
 use super::dialect::LakeDialect;
 use super::resolve;
@@ -65,9 +66,10 @@ impl VisitorMut for Calls {
             .map(|args| args.args)
             .unwrap_or_default()
             .into_iter()
-            .filter_map(|arg| match arg {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => Some(value),
-                _ => None,
+            // What is not a value by its place, is none that the call takes.
+            .map(|arg| match arg {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => value,
+                other => Expr::Identifier(Ident::new(other.to_string())),
             })
             .collect();
         let pinned = format!("__paratope_changes_{}", self.0.len());
@@ -100,9 +102,11 @@ fn call(given: &[Expr], pinned: &str) -> Result<Call> {
     let Some(table) = resolve::literal(table).and_then(|value| value.clone().into_string()) else {
         return Err(usage());
     };
-    let name = Parser::new(&LakeDialect)
-        .try_with_sql(&table)?
-        .parse_object_name(false)?;
+    let mut parser = Parser::new(&LakeDialect).try_with_sql(&table)?;
+    let name = parser.parse_object_name(false)?;
+    if parser.peek_token_ref().token != Token::EOF {
+        return Err(usage());
+    }
     let version = |given: &Expr| match resolve::literal(given) {
         Some(Value::Number(number, _)) => number
             .to_string()

@@ -159,6 +159,9 @@ fn check(plan: &LogicalPlan) -> Result<()> {
     match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => Err(unsupported("CREATE TABLE")),
         LogicalPlan::Ddl(DdlStatement::CreateView(_)) => Err(unsupported("CREATE VIEW")),
+        LogicalPlan::Ddl(DdlStatement::CreateCatalog(_)) => Err(unsupported(
+            "CREATE DATABASE (a lake has the schemas main and system)",
+        )),
         LogicalPlan::Dml(dml) => Err(unsupported(&format!("{} here", dml.op.name()))),
         LogicalPlan::Explain(explain) => check(&explain.plan),
         LogicalPlan::Analyze(analyze) => check(&analyze.input),

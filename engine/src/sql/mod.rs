@@ -9,6 +9,7 @@
 mod alter;
 mod change_data;
 mod changes;
+mod clauses;
 mod copy_into;
 mod create_table;
 mod delete;

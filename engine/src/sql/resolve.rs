@@ -14,6 +14,7 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, TableVersion, Value, VisitMut as _, VisitorMut, WildcardAdditionalOptions,
 };
 
+use super::clauses;
 use crate::error::{Error, Result};
 use crate::tables::Moment;
 
@@ -142,35 +143,16 @@ impl Resolve {
     }
 
     fn table(factor: &mut TableFactor) -> Result<()> {
+        clauses::check_table(factor)?;
         let TableFactor::Table {
             name,
             alias,
-            args: _,
-            with_hints,
             version,
-            with_ordinality,
-            partitions,
-            json_path,
-            sample,
-            index_hints,
+            ..
         } = factor
         else {
             return Ok(());
         };
-        for (given, clause) in [
-            (
-                !with_hints.is_empty() || !index_hints.is_empty(),
-                "a table hint",
-            ),
-            (*with_ordinality, "WITH ORDINALITY"),
-            (!partitions.is_empty(), "PARTITION selection"),
-            (json_path.is_some(), "a JSON path on a table"),
-            (sample.is_some(), "TABLESAMPLE"),
-        ] {
-            if given {
-                return Err(unsupported(clause));
-            }
-        }
         match version.take() {
             Some(version) => travel(name, alias, &version),
             None => Ok(()),
@@ -212,7 +194,10 @@ impl VisitorMut for Resolve {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         Self::complete(&mut query.body);
-        ControlFlow::Continue(())
+        match clauses::check_query(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {

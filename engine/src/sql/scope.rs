@@ -1,6 +1,6 @@
 //! What one statement sees: each table at one version, however often and wherever it is named.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use async_trait::async_trait;
@@ -12,9 +12,11 @@ use datafusion::datasource::ViewTable;
 use datafusion::error::Result as DFResult;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
+use futures::StreamExt as _;
 
 use super::changes;
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS, views};
@@ -87,6 +89,7 @@ impl Scope {
     pub async fn plan(&self, mut statement: Plain) -> Result<LogicalPlan> {
         if let Some(pinned) = &self.pinned {
             pinned.pin_changes(&mut statement).await?;
+            pinned.note_names(&statement)?;
         }
         Ok(self.state.statement_to_plan(statement).await?)
     }
@@ -105,9 +108,15 @@ impl Scope {
     pub async fn run(&self, plan: &LogicalPlan) -> Result<Answer> {
         let physical = self.physical(plan).await?;
         let stream = execute_stream(physical, self.state.task_ctx())?;
+        let schema = stream.schema();
+        // information_schema looks views up while its rows are read, and they are planned in this state.
+        let state = Arc::clone(&self.state);
+        let stream = stream.inspect(move |_| {
+            let _ = &state;
+        });
         Ok(Answer {
-            schema: stream.schema(),
-            stream,
+            stream: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream)),
+            schema,
         })
     }
 }
@@ -137,6 +146,7 @@ impl Pinned {
                 session: catalog.schema(name)?,
                 name,
                 tables: RwLock::default(),
+                named: RwLock::default(),
                 state: OnceLock::new(),
             };
             Some(Arc::new(schema))
@@ -145,6 +155,18 @@ impl Pinned {
             lake: Arc::clone(catalog.lake()),
             schemas: SCHEMAS.iter().filter_map(|name| schema(name)).collect(),
         }
+    }
+
+    /// Notes which tables and views a statement names.
+    fn note_names(&self, statement: &Plain) -> Result<()> {
+        for name in views::references(statement)? {
+            let schemas = self.schemas.iter();
+            for schema in schemas.filter(|schema| schema.name == name.schema_name) {
+                let mut named = schema.named.write().unwrap_or_else(PoisonError::into_inner);
+                named.insert(name.name.clone());
+            }
+        }
+        Ok(())
     }
 
     /// Pins what the calls of `table_changes` in a statement give.
@@ -177,6 +199,8 @@ struct PinnedSchema {
     session: Arc<dyn SchemaProvider>,
     name: &'static str,
     tables: RwLock<HashMap<String, Arc<dyn TableProvider>>>,
+    /// Tables and views that the statement names.
+    named: RwLock<HashSet<String>>,
     /// Plans the definitions of views.
     state: OnceLock<Weak<SessionState>>,
 }
@@ -195,6 +219,12 @@ impl PinnedSchema {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.to_string(), provider);
+    }
+
+    /// Whether the statement names it, or a view that it names does.
+    fn is_named(&self, name: &str) -> bool {
+        let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
+        named.contains(name) || DEPTH.try_with(|_| ()).is_ok()
     }
 
     fn kept(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
@@ -225,7 +255,16 @@ impl SchemaProvider for PinnedSchema {
         };
         let found = match found.get_table_definition() {
             Some(sql) if found.table_type() == datafusion::logical_expr::TableType::View => {
-                self.view(name, sql).await?
+                match self.view(name, sql).await {
+                    Ok(view) => view,
+                    // information_schema asks for every view there is: one that stands on a table that is gone must
+                    // not hide the others.
+                    Err(error) if !self.is_named(name) => {
+                        tracing::debug!(view = name, %error, "left out");
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             _ => found,
         };
