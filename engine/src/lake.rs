@@ -41,6 +41,17 @@ struct Known {
     tables: HashMap<String, Arc<Table>>,
 }
 
+/// What [`Lake::init`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    /// There was no lake.
+    Created,
+    /// The lake lacked tables or views of this version.
+    Completed,
+    /// There was nothing to do.
+    WasThere,
+}
+
 impl Lake {
     /// Opens an existing lake.
     ///
@@ -59,23 +70,23 @@ impl Lake {
         }
     }
 
-    /// Creates a lake, or opens the one that is there; tells whether it was created.
+    /// Creates a lake, or opens the one that is there; tells what was done. A lake that an earlier version made gets the
+    /// tables and views that it lacks.
     ///
     /// # Errors
     /// `Unsupported` where the location cannot hold a lake; whatever the store says.
-    pub async fn init(config: &Config) -> Result<(Arc<Self>, bool)> {
+    pub async fn init(config: &Config) -> Result<(Arc<Self>, Creation)> {
         let storage = Storage::open(&config.lake.url, &config.storage)?;
         if let Some(marker) = read_marker(&storage).await? {
+            let creation = match create_tables(&storage).await? {
+                true => Creation::Completed,
+                false => Creation::WasThere,
+            };
             let lake = Self::load(config, storage, marker.id).await?;
-            return Ok((lake, false));
+            return Ok((lake, creation));
         }
         probe_atomic_create(&storage).await?;
-        for definition in definitions::all()? {
-            Table::new(&storage, &definition.full_name(), &folder(definition))?
-                .create(definition)
-                .await?;
-        }
-        catalog::record_definitions(&CatalogTable::new(&storage)?).await?;
+        create_tables(&storage).await?;
         let marker = Marker {
             format_version: FORMAT_VERSION,
             id: Uuid::new_v4().to_string(),
@@ -86,7 +97,11 @@ impl Lake {
         let created = storage.create(MARKER, json.into()).await?;
         // Another process may have been first: its identity counts.
         let marker = read_marker(&storage).await?.unwrap_or(marker);
-        Ok((Self::load(config, storage, marker.id).await?, created))
+        let creation = match created {
+            true => Creation::Created,
+            false => Creation::WasThere,
+        };
+        Ok((Self::load(config, storage, marker.id).await?, creation))
     }
 
     /// Opens the lake, creating it where there is none.
@@ -177,7 +192,12 @@ impl Lake {
     pub fn table(&self, full_name: &str) -> Result<Arc<Table>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.tables.get(full_name).cloned().ok_or_else(|| {
-            Error::NotFound(format!("there is no table {full_name} in {}", self.url()))
+            let url = self.url();
+            let remedy = match definitions::definition(full_name) {
+                Ok(_) => format!("; an earlier version made the lake: `paratope init --lake {url}` adds the table"),
+                Err(_) => String::new(),
+            };
+            Error::NotFound(format!("there is no table {full_name} in {url}{remedy}"))
         })
     }
 
@@ -215,6 +235,16 @@ impl Lake {
             .map(|entry| entry.name.name.clone())
             .collect()
     }
+}
+
+/// Creates the tables and views that every lake has; tells whether any was missing.
+async fn create_tables(storage: &Storage) -> Result<bool> {
+    for definition in definitions::all()? {
+        Table::new(storage, &definition.full_name(), &folder(definition))?
+            .create(definition)
+            .await?;
+    }
+    catalog::record_definitions(&CatalogTable::new(storage)?).await
 }
 
 /// Folder of a table that every lake has.

@@ -16,4 +16,4 @@ pub mod table_functions;
 pub mod tables;
 
 pub use error::{Error, Result};
-pub use lake::Lake;
+pub use lake::{Creation, Lake};

@@ -41,6 +41,11 @@ impl Contents {
         self.latest.get(name).filter(|entry| !entry.dropped)
     }
 
+    /// Whether the name stands for anything, or ever did.
+    pub fn has_known(&self, name: &Name) -> bool {
+        self.latest.contains_key(name)
+    }
+
     /// All tables and views, sorted by name.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.latest.values().filter(|entry| !entry.dropped)

@@ -10,7 +10,7 @@ use futures::TryStreamExt as _;
 
 use super::changes::{change, creation};
 use super::table::{CatalogTable, Change};
-use super::{Contents, CreateMode, Entry, Kind, Name};
+use super::{Contents, CreateMode, Entry, Kind, Name, supplied};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, folder};
 use crate::tables::{Table, TableDefinition, definitions, metadata};
@@ -149,21 +149,27 @@ async fn write_first_version(table: &Table, definition: &TableDefinition) -> Res
     }
 }
 
-/// Enters the tables that every lake has; any number of processes may try, one succeeds.
-pub async fn record_definitions(catalog: &CatalogTable) -> Result<()> {
+/// Enters the tables and views that every lake has and this one does not know yet; any number of processes may try,
+/// one succeeds. Tells whether anything was entered.
+pub async fn record_definitions(catalog: &CatalogTable) -> Result<bool> {
+    let mut supplied = supplied::views()?;
+    supplied.extend(definitions::all()?.iter().map(|table| Entry {
+        name: Name::of(table),
+        kind: Kind::Table,
+        location: Some(folder(table)),
+        definition: Some(table.sql.clone()),
+        dropped: false,
+        changed_at: 0,
+    }));
     catalog
         .change(|contents| {
-            let missing: Vec<Entry> = definitions::all()?
+            let missing: Vec<Entry> = supplied
                 .iter()
-                .map(|table| (Name::of(table), table))
-                .filter(|(name, _)| contents.entry(name).is_none())
-                .map(|(name, table)| Entry {
-                    kind: Kind::Table,
-                    location: Some(folder(table)),
-                    definition: Some(table.sql.clone()),
-                    dropped: false,
-                    changed_at: contents.next_time(&name),
-                    name,
+                // What a user dropped, or made under the name, stays as it is.
+                .filter(|entry| !contents.has_known(&entry.name))
+                .map(|entry| Entry {
+                    changed_at: contents.next_time(&entry.name),
+                    ..entry.clone()
                 })
                 .collect();
             Ok((!missing.is_empty()).then_some(Change {
@@ -171,6 +177,5 @@ pub async fn record_definitions(catalog: &CatalogTable) -> Result<()> {
                 on_views: false,
             }))
         })
-        .await?;
-    Ok(())
+        .await
 }

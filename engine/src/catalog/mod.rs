@@ -10,6 +10,7 @@ mod entry;
 mod name;
 mod provider;
 mod rows;
+mod supplied;
 mod table;
 #[cfg(test)]
 mod tests;

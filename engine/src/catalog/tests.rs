@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::{CreateMode, Kind, Name, NewTable, create_table, create_view, drop, rename, rows};
 use crate::config::Config;
 use crate::error::Error;
-use crate::lake::Lake;
+use crate::lake::{Creation, Lake};
 use crate::tables::commit::{Commit, Reads, append, commit};
 use crate::tables::{Table, TableDefinition};
 
@@ -154,11 +154,87 @@ async fn views_are_kept_replaced_and_dropped() {
         .unwrap();
     other.refresh_if_changed().await.unwrap();
     assert_eq!(other.view("main.v").unwrap(), "SELECT 2");
-    assert_eq!(other.view_names("main"), ["v"]);
+    assert_eq!(user_views(&other), ["v"]);
     assert!(!other.table_names("main").contains(&"v".to_string()));
     assert!(drop(&other, &name, Kind::View, false).await.unwrap());
     assert_eq!(other.view("main.v"), None);
     assert_eq!(other.contents().retired(), []);
+}
+
+#[tokio::test]
+async fn views_that_every_lake_has_can_be_replaced_and_dropped_and_stay_so() {
+    let place = Place::new();
+    let lake = place.lake().await;
+    assert!(lake.view("main.paired_chains").unwrap().contains("pair_id"));
+    let name = Name::main("paired_chains");
+    create_view(&lake, &name, "SELECT 1", CreateMode::OrReplace)
+        .await
+        .unwrap();
+    let other = Name::main("paired_chains_all");
+    assert!(drop(&lake, &other, Kind::View, false).await.unwrap());
+    let (again, creation) = Lake::init(&place.config).await.unwrap();
+    assert_eq!(creation, Creation::WasThere);
+    assert_eq!(again.view("main.paired_chains").unwrap(), "SELECT 1");
+    assert_eq!(again.view("main.paired_chains_all"), None);
+}
+
+#[tokio::test]
+async fn a_lake_of_an_earlier_version_gets_the_tables_and_views_that_it_lacks() {
+    let place = Place::new();
+    let lake = place.lake().await;
+    // As if they had never been: their entries are taken out of the catalog's files.
+    let table = lake.catalog().table();
+    let snapshot = table.snapshot().await.unwrap();
+    let kept: Vec<_> = lake
+        .contents()
+        .entries()
+        .filter(|entry| !matches!(entry.name.name.as_str(), "protein_chains" | "paired_chains"))
+        .cloned()
+        .collect();
+    let written = rows::write(table, &snapshot, &kept).await.unwrap();
+    let log = snapshot.try_log_data().unwrap();
+    let removes = log
+        .iter()
+        .map(|file| Action::Remove(file.remove_action(true)));
+    let changes = Commit {
+        actions: removes
+            .chain(written.adds.iter().cloned().map(Action::Add))
+            .collect(),
+        base: snapshot.clone(),
+        operation: append(),
+        transactions: Vec::new(),
+        reads: Reads::Rows,
+    };
+    commit(table, changes).await.unwrap();
+    drop_lake_folder(&place, "main/protein_chains");
+
+    let old = Lake::open(&place.config).await.unwrap();
+    let error = old.table("main.protein_chains").unwrap_err().to_string();
+    assert!(error.contains("paratope init"), "{error}");
+    let (new, creation) = Lake::init(&place.config).await.unwrap();
+    assert_eq!(creation, Creation::Completed);
+    new.table("main.protein_chains")
+        .unwrap()
+        .snapshot()
+        .await
+        .unwrap();
+    assert!(new.view("main.paired_chains").is_some());
+    assert_eq!(
+        Lake::init(&place.config).await.unwrap().1,
+        Creation::WasThere
+    );
+}
+
+/// Views that no lake has from its beginning.
+fn user_views(lake: &Lake) -> Vec<String> {
+    let supplied = super::supplied::views().unwrap();
+    let mut names = lake.view_names("main");
+    names.retain(|name| supplied.iter().all(|view| view.name.name != *name));
+    names
+}
+
+fn drop_lake_folder(place: &Place, folder: &str) {
+    std::fs::remove_dir_all(place.folder.path().join("lake").join(folder)).unwrap();
 }
 
 #[tokio::test]
@@ -255,7 +331,7 @@ async fn a_view_that_would_refer_to_itself_is_refused_also_by_renaming() {
         error.to_string().contains("would refer to itself"),
         "{error}"
     );
-    assert_eq!(lake.view_names("main"), ["a", "c"]);
+    assert_eq!(user_views(&lake), ["a", "c"]);
 }
 
 #[tokio::test]

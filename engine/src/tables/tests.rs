@@ -16,7 +16,7 @@ use super::write::{Written, write_sorted};
 use super::{LakeTableProvider, Table, transactions};
 use crate::config::Config;
 use crate::error::Error;
-use crate::lake::Lake;
+use crate::lake::{Creation, Lake};
 use crate::session;
 
 const TABLE: &str = "main.protein_chains";
@@ -25,8 +25,8 @@ async fn lake() -> (TempDir, Arc<Lake>) {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::default();
     config.lake.url = folder.path().join("lake").display().to_string();
-    let (lake, created) = Lake::init(&config).await.unwrap();
-    assert!(created);
+    let (lake, creation) = Lake::init(&config).await.unwrap();
+    assert_eq!(creation, Creation::Created);
     (folder, lake)
 }
 

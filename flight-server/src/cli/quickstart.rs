@@ -8,11 +8,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use console::style;
-use engine::Lake;
 use engine::config::Config;
 use engine::ingest::{IngestOptions, InputSummary, Progress};
 use engine::session::Session;
 use engine::storage::Access;
+use engine::{Creation, Lake};
 
 use super::arguments::Shared;
 use super::examples::{self, Example};
@@ -42,8 +42,11 @@ impl Quickstart {
     pub async fn run(self, shared: &Shared) -> anyhow::Result<Exit> {
         let config = shared.load()?;
         heading("The lake")?;
-        let (lake, created) = Lake::init(&config).await?;
-        let verb = if created { "created" } else { "exists already" };
+        let (lake, creation) = Lake::init(&config).await?;
+        let verb = match creation {
+            Creation::Created => "created",
+            Creation::Completed | Creation::WasThere => "exists already",
+        };
         say(format!("{} ({verb})", lake.url()))?;
 
         heading("Ingest of the shipped data")?;

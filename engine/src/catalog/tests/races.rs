@@ -122,5 +122,6 @@ async fn of_two_views_that_close_a_circle_at_once_the_second_is_refused() {
     })
     .await;
     assert!(matches!(outcome, Err(Error::Invalid(_))), "{outcome:?}");
-    assert_eq!(place.lake().await.view_names("main"), ["b"]);
+    let lake = place.lake().await;
+    assert_eq!(user_views(&lake), ["b"]);
 }
