@@ -5,30 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import duckdb
-import duckdb_extension_delta
-import polars as pl
 import pyarrow as pa
 import pytest
 from conftest import Paratope
 from deltalake import DeltaTable
+from readers import READERS
 from rows import assert_same_rows, canonical
 
 TABLES = ["main.chains", "main.proteins", "system.rejects", "system.files", "system.catalog"]
-
-
-def _duckdb(folder: Path) -> pa.Table:
-    extension = next(Path(duckdb_extension_delta.__file__).parent.rglob("*.duckdb_extension"))
-    with duckdb.connect() as connection:
-        connection.execute(f"LOAD '{extension}'; SET TimeZone = 'UTC'")
-        return connection.execute(f"SELECT * FROM delta_scan('{folder}')").to_arrow_table()
-
-
-READERS = {
-    "deltalake": lambda folder: DeltaTable(folder).to_pyarrow_table(),
-    "duckdb": _duckdb,
-    "polars": lambda folder: pl.scan_delta(str(folder)).collect().to_arrow(),
-}
 
 
 @pytest.mark.parametrize("table", TABLES)
