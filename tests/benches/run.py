@@ -1,4 +1,4 @@
-"""Benchmarks of ingest and queries, in one command.
+"""Benchmarks of ingest, queries and statements, in one command.
 
     python3 tests/benches/run.py all
 
@@ -24,16 +24,20 @@ FORMATS = ("fasta-aa", "fasta-nt", "airr", "oas")
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ingest", "queries", "all"))
+    parser.add_argument("what", choices=("ingest", "queries", "statements", "all"))
     parser.add_argument("--records", type=int, default=1_000_000, help="records of each file to ingest (default: %(default)s)")
-    parser.add_argument("--rows", type=int, default=2_000_000, help="chains to query (default: %(default)s)")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="chains to query and change (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of every engine (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=7, help="timed runs of each query (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each statement (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated records (default: %(default)s)")
     parser.add_argument("--paratope", type=Path, metavar="PATH", help="the binary (default: build it)")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS), help="formats to ingest")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="peers to compare with")
-    parser.add_argument("--lake", type=Path, metavar="PATH", help="query this lake and make none")
+    parser.add_argument("--lake", type=Path, metavar="PATH", help="query or change (a copy of) this lake and make none")
+    parser.add_argument("--merge-memory", action="store_true", help="statements on a large table within a memory limit, instead of beside the peer")
+    parser.add_argument("--memory-rows", type=int, default=5_000_000, help="its chains (default: %(default)s)")
+    parser.add_argument("--memory-limit", type=int, default=1024, metavar="MIB", help="query.memory_bytes (default: %(default)s MiB)")
     parser.add_argument("--lake-key", choices=("hash", "version"), default="hash",
                         help="make the lake anew whenever the binary changes, or only when its version does (default: %(default)s)")
     parser.add_argument("--profiles", type=Path, metavar="FOLDER", help="EXPLAIN ANALYZE of each query that is slower than a peer")
@@ -60,6 +64,15 @@ def main() -> None:
 
         figures["queries"] = query_bench.main(
             binary, given.rows, given.seed, given.threads, given.runs, given.lake_key, given.lake, given.peers, given.profiles)
+    if given.what in ("statements", "all"):
+        import statement_bench
+
+        if given.merge_memory:
+            figures["memory"] = statement_bench.memory(
+                binary, given.memory_rows, given.seed, given.threads, given.lake_key, given.memory_limit)
+        else:
+            figures["statements"] = statement_bench.main(
+                binary, given.rows, given.seed, given.threads, given.repeats, given.lake_key, given.lake)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1) + "\n")
 
