@@ -37,11 +37,15 @@ STATEMENTS = [
     ("INSERT OVERWRITE t SELECT k, name, score, at, 7 FROM t WHERE k > 2", {"insert", "delete"}),
     ("DELETE FROM t WHERE part = 7 AND k < 100", {"delete"}),
     ("INSERT INTO t VALUES (99, 'last', 0, NULL, 1)", {"insert"}),
+    ("RESTORE t TO VERSION AS OF 4", {"insert", "delete"}),
+    ("ALTER TABLE t ADD COLUMN later TEXT", set()),
+    ("UPDATE t SET later = name WHERE k > 10", {"update_preimage", "update_postimage"}),
 ]
 
 
 def _theirs(folder: Path, first: int, last: int) -> pa.Table:
-    delta = DeltaTable(folder)
+    # With the columns of the last version, as ours.
+    delta = DeltaTable(folder, version=last)
     return pa.table(delta.load_cdf(starting_version=first, ending_version=last).read_all())
 
 
