@@ -74,7 +74,8 @@ fn run_file(file: &Path) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let mut config = Config::default();
     config.lake.url = folder.path().join("lake").display().to_string();
-    let lake = match file.parent().is_some_and(|family| family.ends_with("sql")) {
+    let with_lake = |family: &Path| family.ends_with("sql") || family.ends_with("views");
+    let lake = match file.parent().is_some_and(with_lake) {
         true => Some(RUNTIME.block_on(Lake::init(&config))?.0),
         false => None,
     };

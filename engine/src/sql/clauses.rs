@@ -61,7 +61,10 @@ fn check_select(select: &Select) -> Result<()> {
             select.value_table_mode.is_some(),
             "SELECT AS VALUE, SELECT AS STRUCT (use struct(…))",
         ),
-        (select.exclude.is_some(), "EXCLUDE behind the columns (use * EXCLUDE)"),
+        (
+            select.exclude.is_some(),
+            "EXCLUDE behind the columns (use * EXCLUDE)",
+        ),
     ])?;
     if let Some(modifier) = modifiers.first() {
         return Err(unsupported(&format!(

@@ -9,7 +9,7 @@ use datafusion::catalog::{
 };
 use datafusion::common::{exec_err, plan_err};
 use datafusion::datasource::ViewTable;
-use datafusion::error::Result as DFResult;
+use datafusion::error::{DataFusionError, Result as DFResult};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -294,12 +294,14 @@ impl PinnedSchema {
                 self.name
             );
         };
-        let query = views::parse(sql)
-            .map_err(|error| error.context(format!("view {}.{name}", self.name)))?;
+        let of_view = |error: Error| -> DataFusionError {
+            error.context(format!("view {}.{name}", self.name)).into()
+        };
+        let query = views::parse(sql).map_err(of_view)?;
         let plan = DEPTH
             .scope(depth + 1, state.statement_to_plan(query))
             .await
-            .map_err(|error| error.context(format!("view {}.{name}", self.name)))?;
+            .map_err(|error| of_view(error.into()))?;
         Ok(Arc::new(ViewTable::new(plan, Some(sql.to_string()))))
     }
 }

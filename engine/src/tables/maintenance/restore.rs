@@ -27,6 +27,7 @@ use crate::ingest::{self, INPUT_PREFIX};
 use crate::lake::Lake;
 use crate::tables::commit::{Commit, Outcome, Reads, commit};
 use crate::tables::log::{CONCURRENCY, Log, Provenance, within};
+use crate::tables::properties::{APPEND_ONLY, is_true};
 use crate::tables::transactions::{self, Recorded, UNDONE};
 use crate::tables::{Moment, Table};
 
@@ -88,6 +89,10 @@ pub async fn restore(lake: &Lake, table: &Table, to: Moment) -> Result<RestoreSu
     )))
 }
 
+fn is_append_only(snapshot: &EagerSnapshot) -> bool {
+    is_true(Table::property(snapshot, APPEND_ONLY).as_ref())
+}
+
 /// What has to change.
 struct Plan {
     base: EagerSnapshot,
@@ -112,10 +117,17 @@ impl Plan {
             .into_iter()
             .filter(|file| !now_paths.contains(&file.path))
             .collect();
-        let removes = now
+        let removes: Vec<DataFile> = now
             .into_iter()
             .filter(|file| !then_paths.contains(&file.path))
             .collect();
+        if !removes.is_empty() && is_append_only(&base) {
+            return Err(Error::Denied(format!(
+                "{} is append-only, and RESTORE would remove rows; first ALTER TABLE {} SET TBLPROPERTIES ('{APPEND_ONLY}' = 'false')",
+                table.name(),
+                table.name()
+            )));
+        }
         let metadata = (target.metadata() != base.metadata())
             .then(|| Action::Metadata(target.metadata().clone()));
         let log = Log::list(table).await?;
