@@ -76,6 +76,7 @@ OF_CHAINS = History(
         " SELECT * EXCEPT (chain, species) FROM chains WHERE species = 'mouse' LIMIT 20",
         "ALTER TABLE t ADD COLUMN note STRING",
         "UPDATE t SET note = study_id WHERE chain = 'heavy' AND cdr3_aa < 'AR'",
+        "INSERT INTO t SELECT *, 'late' AS note FROM chains WHERE study_id = 'study 7'",
     ],
     upkeep=[
         "OPTIMIZE t WHERE chain = 'heavy' AND species = 'human'",
