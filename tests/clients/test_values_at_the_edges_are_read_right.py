@@ -50,14 +50,6 @@ def test_a_time_between_two_milliseconds_is_found_in_tables_of_others(
     assert empty.query(sql)["k"].to_pylist() == [1]
 
 
-@pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT"])
-def test_what_is_no_number_is_found_beside_numbers(empty: Paratope, kind: str) -> None:
-    """Statistics leave NaN out; in comparisons it is greater than all numbers."""
-    empty.run("query", "-c", f"CREATE TABLE t (k INT, x {kind}); INSERT INTO t VALUES (1, 'NaN'), (2, 1)")
-    for condition in ["x = 'NaN'", "x > 5"]:
-        assert empty.query(f"SELECT k FROM t WHERE {condition}")["k"].to_pylist() == [1], condition
-
-
 def test_an_empty_text_in_a_partition_column_is_one_thing_to_all(empty: Paratope) -> None:
     """Delta's log has no empty partition value: it is NULL."""
     empty.run("query", "-c", "CREATE TABLE t (k INT, part TEXT) PARTITIONED BY (part)")

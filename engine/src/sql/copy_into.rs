@@ -15,6 +15,9 @@ const OPTIONS: &str =
     "study, subject, sample, repertoire, species, input_format, alphabet, replace, max_rejects";
 
 /// Ingests files; answers with a row for each.
+///
+/// # Errors
+/// Unknown options; inputs of which not one could be read.
 pub async fn copy_into(
     session: &Session,
     table: &ObjectName,
@@ -30,7 +33,17 @@ pub async fn copy_into(
     let progress = Arc::new(Progress::default());
     let lake = session.require_lake()?;
     let done = ingest::ingest(lake, session.access(), inputs, &options, &progress).await?;
-    answer(&done.inputs)
+    // Where some inputs are in, the rows tell which are not; where none is, the statement has failed.
+    let failed = |input: &&InputSummary| input.status == Status::Failed;
+    match done.inputs.iter().find(failed) {
+        Some(first) if done.inputs.iter().all(|input| failed(&input)) => {
+            Err(Error::Invalid(format!(
+                "nothing was read: {}",
+                first.error.as_deref().unwrap_or(&first.source_file)
+            )))
+        }
+        _ => answer(&done.inputs),
+    }
 }
 
 fn parse(options: Vec<(String, String)>) -> Result<IngestOptions> {

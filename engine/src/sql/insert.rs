@@ -60,7 +60,9 @@ pub async fn insert(session: &Session, statement: &Insert) -> Result<NewRows> {
     if !partition.is_empty() {
         with_partition(&target, &mut query, &partition)?;
     }
-    let planned = scope.plan_ast(Ast::Insert(query)).await?;
+    let named = query.columns.len();
+    let planned = scope.plan_ast(Ast::Insert(query)).await;
+    let planned = planned.map_err(|error| plainer(error, &target, named))?;
     let LogicalPlan::Dml(insert) = planned else {
         return Err(Error::Internal(
             "INSERT was planned as something else".into(),
@@ -72,6 +74,32 @@ pub async fn insert(session: &Session, statement: &Insert) -> Result<NewRows> {
         plan: insert.input.as_ref().clone(),
         removed: Removed::of(statement, partition),
     })
+}
+
+/// Says what DataFusion's errors about columns leave out.
+fn plainer(error: Error, target: &Target, named: usize) -> Error {
+    let message = error.to_string();
+    if message.starts_with("Column count doesn't match insert query") {
+        let columns = target.stored_schema().map(|schema| {
+            let names: Vec<_> = schema
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str())
+                .collect();
+            format!("{} columns ({})", names.len(), names.join(", "))
+        });
+        let taken = match (named, columns) {
+            (0, Ok(columns)) => format!("{} has {columns}", target.table.name()),
+            _ => format!("{named} columns are named"),
+        };
+        return Error::Invalid(format!(
+            "{taken}, and the rows have another number of values"
+        ));
+    }
+    if message.contains("duplicate unqualified field name") {
+        return Error::Invalid("INSERT names a column twice".into());
+    }
+    error
 }
 
 /// Whether the rows are `VALUES` and nothing else.
@@ -360,11 +388,14 @@ fn partition_values(target: &Target, statement: &Insert) -> Result<Vec<(String, 
             }
         };
         if !known.contains(&column) {
-            return Err(Error::Invalid(format!(
-                "{} is not partitioned by {column}; its partition columns are: {}",
-                target.table.name(),
-                known.join(", ")
-            )));
+            let table = target.table.name();
+            return Err(Error::Invalid(match known.is_empty() {
+                true => format!("{table} is not partitioned"),
+                false => format!(
+                    "{table} is not partitioned by {column}; its partition columns are: {}",
+                    known.join(", ")
+                ),
+            }));
         }
         values.push((column, right.as_ref().clone()));
     }

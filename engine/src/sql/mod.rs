@@ -7,6 +7,7 @@
 //! a table provider, which see a subquery as no condition at all.
 
 mod alter;
+mod calls;
 mod change_data;
 mod changes;
 mod clauses;
@@ -17,6 +18,7 @@ mod dialect;
 mod execute;
 mod explain;
 mod insert;
+mod kept;
 mod merge;
 pub(crate) mod resolve;
 mod rewrite;

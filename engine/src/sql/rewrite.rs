@@ -1,40 +1,36 @@
 //! Rows changed by address: the files that hold them are written anew without them.
 //!
-//! A statement gives one query over its target: for each row to change, where it lies ([`FILE`],
-//! [`ROW`], NULL for a new row), what becomes of it ([`ACTION`]) and its new values. While the new
-//! rows stream into the writer, the addresses are marked; then follow the rows of the same files
-//! that were not marked. One commit removes the old files and adds the new ones, unless the table
+//! A statement gives one query over its target: for each row to change, where it lies
+//! ([`FILE`](crate::tables::FILE), [`ROW`](crate::tables::ROW), NULL for a new row), what becomes of it ([`ACTION`]) and its new values. While the new
+//! rows stream into the writer, the addresses are marked; then the rows of the same files that were
+//! not marked are written ([`Kept`]). One commit removes the old files and adds the new ones, unless the table
 //! changed meanwhile: then the whole statement starts again from the newer version.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::{filter_record_batch, not};
 use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::{exec_err, plan_err};
-use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DFResult;
-use datafusion::execution::SessionState;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::physical_plan::execute_stream;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use deltalake::kernel::Action;
 use deltalake::protocol::DeltaOperation;
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryStreamExt as _};
 use rand::Rng as _;
 
 use super::Scope;
 use super::change_data::{Change, Feed};
+use super::kept::Kept;
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::session::{self, Session};
 use crate::tables::commit::{Commit, Reads, commit};
 use crate::tables::write::{self, as_stored};
-use crate::tables::{FILE, LakeTableProvider, ROW};
 
 /// Column that says what becomes of a row: one of [`Action`]'s numbers; NULL leaves it alone.
 pub const ACTION: &str = "__paratope_action";
@@ -111,19 +107,8 @@ pub async fn rewrite(session: &Session, changes: RowChanges) -> Result<u64> {
             }
         })
     };
-    let kept_rows = {
-        // Starts when the last new row has been read: by then all addresses are marked.
-        let kept = Kept {
-            state: scope.state().clone(),
-            marks: Arc::clone(&marks),
-            reader: Arc::clone(&target.reader),
-            schema: Arc::clone(&schema),
-            feed,
-        };
-        futures::stream::once(kept.start()).try_flatten()
-    };
-    let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), new_rows.chain(kept_rows));
-    let written = write::write_sorted(
+    let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), new_rows);
+    let mut written = write::write_sorted(
         &target.table,
         &base,
         Box::pin(rows),
@@ -131,21 +116,31 @@ pub async fn rewrite(session: &Session, changes: RowChanges) -> Result<u64> {
         session.config().ingest.target_file_bytes,
     )
     .await?;
-    let (changes, touched) = {
-        let marks = lock(&marks);
-        (
-            marks.changes,
-            marks.files.keys().copied().collect::<Vec<_>>(),
-        )
+    // The last new row has been read: all addresses are marked.
+    let marks = Arc::new(std::mem::take(&mut *lock(&marks)));
+    let kept = Kept {
+        state: scope.state().clone(),
+        marks: Arc::clone(&marks),
+        target,
+        schema,
+        feed,
+        file_bytes: session.config().ingest.target_file_bytes,
     };
-    if changes == 0 {
+    match kept.write().await {
+        Ok(kept) => written.adds.extend(kept.adds),
+        Err(error) => {
+            write::discard(&target.table, &written).await;
+            return Err(error);
+        }
+    }
+    if marks.changes == 0 {
         return Ok(0);
     }
     let mut actions: Vec<Action> = base
         .try_log_data()?
         .iter()
         .enumerate()
-        .filter(|(index, _)| touched.binary_search(index).is_ok())
+        .filter(|(index, _)| marks.files.contains_key(index))
         .map(|(_, file)| Action::Remove(file.remove_action(true)))
         .collect();
     actions.extend(written.adds.iter().cloned().map(Action::Add));
@@ -165,7 +160,7 @@ pub async fn rewrite(session: &Session, changes: RowChanges) -> Result<u64> {
         }
         return Err(error);
     }
-    Ok(changes)
+    Ok(marks.changes)
 }
 
 fn lock(marks: &Mutex<Marks>) -> std::sync::MutexGuard<'_, Marks> {
@@ -174,24 +169,28 @@ fn lock(marks: &Mutex<Marks>) -> std::sync::MutexGuard<'_, Marks> {
 
 /// Addresses of changed rows.
 #[derive(Debug, Default)]
-struct Marks {
-    files: BTreeMap<usize, FileMarks>,
+pub struct Marks {
+    /// By index of the file in the snapshot.
+    pub files: BTreeMap<usize, FileMarks>,
     /// Rows changed, added and removed.
     changes: u64,
 }
 
+/// Changed rows of one file.
 #[derive(Debug, Default)]
-struct FileMarks {
-    changed: Bits,
+pub struct FileMarks {
+    /// All of them.
+    pub changed: Bits,
     /// Those of them that get new values.
-    updated: Bits,
+    pub updated: Bits,
 }
 
 /// A set of row numbers, a bit each.
 #[derive(Debug, Default)]
-struct Bits {
+pub struct Bits {
     words: Vec<u64>,
-    ones: usize,
+    /// How many are set.
+    pub ones: usize,
 }
 
 impl Bits {
@@ -207,7 +206,8 @@ impl Bits {
         fresh
     }
 
-    fn get(&self, bit: usize) -> bool {
+    /// Whether the bit is set.
+    pub fn get(&self, bit: usize) -> bool {
         self.words
             .get(bit / 64)
             .is_some_and(|word| word & (1 << (bit % 64)) != 0)
@@ -279,97 +279,10 @@ impl Marks {
     }
 }
 
-fn position(value: i64) -> DFResult<usize> {
+/// A number of a file or row as it stands in a batch.
+pub fn position(value: i64) -> DFResult<usize> {
     match usize::try_from(value) {
         Ok(position) => Ok(position),
         Err(_) => exec_err!("{value} is not the address of a row"),
-    }
-}
-
-/// The rows of touched files that stay.
-struct Kept {
-    state: SessionState,
-    marks: Arc<Mutex<Marks>>,
-    reader: Arc<LakeTableProvider>,
-    schema: SchemaRef,
-    feed: Option<Feed>,
-}
-
-impl Kept {
-    async fn start(self) -> DFResult<BoxStream<'static, DFResult<RecordBatch>>> {
-        // A file all of whose rows change has none to keep; the feed wants its old rows.
-        let read = |(file, marks): &(&usize, &FileMarks)| {
-            self.feed.is_some() || self.reader.rows_of(**file) != Some(marks.changed.ones)
-        };
-        let files = lock(&self.marks)
-            .files
-            .iter()
-            .filter(read)
-            .map(|(file, _)| *file)
-            .collect::<Vec<_>>();
-        if files.is_empty() {
-            return Ok(futures::stream::empty().boxed());
-        }
-        let reader = self.reader.with_addresses()?.restricted_to_files(files)?;
-        let plan = LogicalPlanBuilder::scan("kept", provider_as_source(Arc::new(reader)), None)?
-            .build()?;
-        let physical = self.state.create_physical_plan(&plan).await?;
-        let rows = execute_stream(physical, self.state.task_ctx())?;
-        let kept = rows.then(move |batch| {
-            let sorted =
-                batch.and_then(|batch| OldRows::of(&batch, &lock(&self.marks), &self.schema));
-            let feed = self.feed.clone();
-            async move {
-                let old = sorted?;
-                if let Some(feed) = &feed {
-                    feed.send(&old.deleted, Change::Delete).await?;
-                    feed.send(&old.updated, Change::Before).await?;
-                }
-                Ok(old.kept)
-            }
-        });
-        Ok(kept.boxed())
-    }
-}
-
-/// Rows of a touched file by what becomes of them, as stored.
-struct OldRows {
-    kept: RecordBatch,
-    deleted: RecordBatch,
-    updated: RecordBatch,
-}
-
-impl OldRows {
-    /// Sorts out a batch of rows with addresses.
-    fn of(batch: &RecordBatch, marks: &Marks, schema: &SchemaRef) -> DFResult<Self> {
-        let address = |name| {
-            let column: Option<&ArrayRef> = batch.column_by_name(name);
-            column.map(|column| column.as_primitive::<Int64Type>())
-        };
-        let (Some(files), Some(rows)) = (address(FILE), address(ROW)) else {
-            return exec_err!("rows came without their addresses");
-        };
-        let (mut kept, mut deleted, mut updated) = (Vec::new(), Vec::new(), Vec::new());
-        for index in 0..batch.num_rows() {
-            let marks = marks.files.get(&position(files.value(index))?);
-            let row = position(rows.value(index))?;
-            let changed = marks.is_some_and(|marks| marks.changed.get(row));
-            let stays = marks.is_some_and(|marks| marks.updated.get(row));
-            kept.push(!changed);
-            deleted.push(changed && !stays);
-            updated.push(changed && stays);
-        }
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| batch.schema().index_of(field.name()))
-            .collect::<Result<Vec<_>, _>>()?;
-        let values = as_stored(&batch.project(&columns)?, schema)?;
-        let those = |which: Vec<bool>| filter_record_batch(&values, &BooleanArray::from(which));
-        Ok(Self {
-            kept: those(kept)?,
-            deleted: those(deleted)?,
-            updated: those(updated)?,
-        })
     }
 }

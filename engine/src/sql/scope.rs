@@ -18,7 +18,7 @@ use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 use futures::StreamExt as _;
 
-use super::changes;
+use super::{calls, changes};
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS, views};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
@@ -87,6 +87,7 @@ impl Scope {
 
     /// Plans a statement of DataFusion's.
     pub async fn plan(&self, mut statement: Plain) -> Result<LogicalPlan> {
+        calls::check(&statement, &self.state)?;
         if let Some(pinned) = &self.pinned {
             pinned.pin_changes(&mut statement).await?;
             pinned.note_names(&statement)?;

@@ -37,6 +37,9 @@ impl Target {
         let (schema, table) = split(name)?;
         let full_name = format!("{schema}.{table}");
         if schema != SCHEMAS[0] {
+            if !SCHEMAS.contains(&schema.as_str()) {
+                return Err(Error::NotFound(format!("there is no schema {schema}")));
+            }
             return Err(Error::Denied(format!(
                 "{full_name} is kept by paratope itself and cannot be changed by a statement"
             )));

@@ -1,12 +1,13 @@
 //! `CREATE [OR REPLACE] VIEW v AS …`: a query kept in the catalog, planned where it is used.
 
-use datafusion::sql::sqlparser::ast::{CreateTableOptions, CreateView, Statement as Ast};
+use datafusion::sql::parser::Statement as Plain;
+use datafusion::sql::sqlparser::ast::{CreateTableOptions, CreateView, Query, Statement as Ast};
 
 use super::Scope;
 use super::resolve::unsupported;
 use super::target::split;
 use crate::catalog::{self, CreateMode, Name};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::Session;
 
 /// Creates a view, once its query can be planned. `text` is the query as it was written.
@@ -53,6 +54,7 @@ pub async fn create_view(session: &Session, statement: &CreateView, text: &str) 
         (false, true) => CreateMode::IfNotExists,
         (false, false) => CreateMode::New,
     };
+    refuse_tables_of_the_session(session, query)?;
     let scope = Scope::new(session).await?;
     scope.plan_ast(Ast::Query(query.clone())).await?;
     let (schema, name) = split(name)?;
@@ -64,4 +66,21 @@ pub async fn create_view(session: &Session, statement: &CreateView, text: &str) 
     )
     .await?;
     Ok(())
+}
+
+/// A view is there for every session, an external table for the one that made it.
+fn refuse_tables_of_the_session(session: &Session, query: &Query) -> Result<()> {
+    let query = Plain::Statement(Box::new(Ast::Query(Box::new(query.clone()))));
+    let Some(catalog) = session.lake_catalog() else {
+        return Ok(());
+    };
+    let foreign = catalog::views::references(&query)?
+        .into_iter()
+        .find(|name| catalog.has_session_table(&name.schema_name, &name.name));
+    match foreign {
+        Some(name) => Err(Error::Invalid(format!(
+            "{name} is an external table, which ends with the session, and a view does not; copy it with CREATE TABLE … AS first"
+        ))),
+        None => Ok(()),
+    }
 }

@@ -6,15 +6,17 @@
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
-use datafusion::arrow::array::{Array as _, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::compute::{CastOptions, SortOptions, cast_with_options, partition};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{Array as _, RecordBatch, RecordBatchOptions, StringArray};
+use datafusion::arrow::compute::kernels::cmp::eq;
+use datafusion::arrow::compute::{CastOptions, SortOptions, cast_with_options, nullif, partition};
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{plan_datafusion_err, plan_err};
 use datafusion::error::Result as DFResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
@@ -62,6 +64,7 @@ pub async fn write_sorted(
     context: Arc<TaskContext>,
     target_file_bytes: u64,
 ) -> Result<Written> {
+    let input = without_empty_texts(input, snapshot.metadata().partition_columns());
     let schema = input.schema();
     let mut keys = snapshot.metadata().partition_columns().to_vec();
     keys.extend(Table::column_list(snapshot, SORT_COLUMNS).unwrap_or_default());
@@ -107,8 +110,9 @@ pub async fn write_change_data(
     context: Arc<TaskContext>,
     target_file_bytes: u64,
 ) -> Result<Vec<AddCDCFile>> {
-    let schema = input.schema();
     let partitions = snapshot.metadata().partition_columns().to_vec();
+    let input = without_empty_texts(input, &partitions);
+    let schema = input.schema();
     let sorted = sort(input, &schema, &partitions, context)?;
     let mut writer = PartitionedWriter::new(table, snapshot, schema, partitions, target_file_bytes);
     writer.store = Arc::new(PrefixStore::new(writer.store, CHANGE_DATA));
@@ -163,6 +167,45 @@ pub fn as_stored(batch: &RecordBatch, schema: &SchemaRef) -> DFResult<RecordBatc
         columns,
         &rows,
     )?)
+}
+
+/// The same rows with NULL for the empty text in partition columns: the log has no empty partition value (Delta
+/// protocol, partition value serialization).
+fn without_empty_texts(
+    rows: SendableRecordBatchStream,
+    partitions: &[String],
+) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let texts: Vec<usize> = (0..schema.fields().len())
+        .filter(|index| {
+            let field = schema.field(*index);
+            partitions.contains(field.name()) && *field.data_type() == DataType::Utf8
+        })
+        .collect();
+    if texts.is_empty() {
+        return rows;
+    }
+    let rows = rows.map(move |batch| {
+        let batch = batch?;
+        let mut columns = batch.columns().to_vec();
+        for index in &texts {
+            let empty = eq(&columns[*index], &StringArray::new_scalar(""))?;
+            if empty.true_count() == 0 {
+                continue;
+            }
+            let schema = batch.schema_ref();
+            let field = schema.field(*index);
+            if !field.is_nullable() {
+                return plan_err!(
+                    "column {} may not be NULL, and a partition column cannot hold the empty text as anything else",
+                    field.name()
+                );
+            }
+            columns[*index] = nullif(&columns[*index], &empty)?;
+        }
+        Ok(RecordBatch::try_new(batch.schema(), columns)?)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }
 
 /// Sorts one stream by `keys` (ascending, NULLs last); what the context's memory does not hold is

@@ -87,7 +87,7 @@ fn check_name(path: &str, name: &str) -> Result<()> {
         .find(|letter| RESERVED.contains(letter) || letter.is_control());
     match bad {
         Some(letter) => Err(Error::Invalid(format!(
-            "column \"{path}\" cannot have this name in a Delta table, because of {letter:?}: give it another one with AS"
+            "column \"{path}\" cannot have this name in a Delta table, because of {letter:?}: give it another name (in a query: AS)"
         ))),
         None => Ok(()),
     }

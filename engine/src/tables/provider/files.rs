@@ -21,6 +21,7 @@ use deltalake::kernel::EagerSnapshot;
 use object_store::ObjectMeta;
 
 use super::bounds::Bounds;
+use super::widened::Widened;
 use crate::error::Result;
 use crate::tables::Table;
 
@@ -189,7 +190,7 @@ impl FileList {
         let Ok(log) = self.active.snapshot.try_log_data() else {
             return Ok(selected);
         };
-        let keep = pruning.prune(&log)?;
+        let keep = pruning.prune(&Widened(log))?;
         Ok(selected
             .into_iter()
             .filter(|file| keep.get(*file).copied().unwrap_or(true))

@@ -12,6 +12,7 @@ mod pieces;
 mod scoped;
 mod selective;
 mod types;
+mod widened;
 
 pub use address::{FILE, ROW};
 pub use parquet_scan::ParquetScan;
