@@ -7,10 +7,10 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringBuilder, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, StringBuilder, UInt32Array};
 use arrow::compute::{cast, take};
-use arrow::datatypes::{DataType, Int64Type};
-use datafusion_common::types::{NativeType, logical_int64, logical_string};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion_common::types::{NativeType, logical_float64, logical_int64, logical_string};
 use datafusion_common::{Result, ScalarValue, exec_err, internal_err};
 use datafusion_expr::{
     Coercion, ColumnarValue, EncodingPreservation, ReturnFieldArgs, Signature, TypeSignature,
@@ -28,6 +28,68 @@ pub(crate) enum Parameter<P> {
     Rows(Vec<Option<P>>),
 }
 
+impl<P: Copy> Parameter<P> {
+    /// The same option as something else.
+    pub(crate) fn map<Q>(self, change: impl Fn(P) -> Q) -> Parameter<Q> {
+        match self {
+            Parameter::Constant(option) => Parameter::Constant(option.map(change)),
+            Parameter::Rows(options) => {
+                let changed = options.into_iter().map(|option| option.map(&change));
+                Parameter::Rows(changed.collect())
+            }
+        }
+    }
+
+    /// Both options together; NULL where one is.
+    pub(crate) fn with<Q: Copy>(self, other: Parameter<Q>) -> Parameter<(P, Q)> {
+        match (self, other) {
+            (Parameter::Constant(one), Parameter::Constant(two)) => {
+                Parameter::Constant(one.zip(two))
+            }
+            (Parameter::Constant(one), Parameter::Rows(two)) => {
+                Parameter::Rows(two.into_iter().map(|two| one.zip(two)).collect())
+            }
+            (Parameter::Rows(one), Parameter::Constant(two)) => {
+                Parameter::Rows(one.into_iter().map(|one| one.zip(two)).collect())
+            }
+            (Parameter::Rows(one), Parameter::Rows(two)) => {
+                let both = one.into_iter().zip(two);
+                Parameter::Rows(both.map(|(one, two)| one.zip(two)).collect())
+            }
+        }
+    }
+}
+
+/// A further text of a call, held for as long as kernels look at it.
+pub(crate) enum Texts {
+    /// The same for all rows.
+    Constant(Option<String>),
+    /// One a row.
+    Rows(ArrayRef),
+}
+
+impl Texts {
+    /// The texts of an argument.
+    pub(crate) fn read(argument: &ColumnarValue) -> Result<Self> {
+        match argument {
+            ColumnarValue::Scalar(scalar) => {
+                let array = plain(&scalar.to_array()?)?;
+                let text = strings(&array)?.first().copied().flatten();
+                Ok(Texts::Constant(text.map(str::to_owned)))
+            }
+            ColumnarValue::Array(array) => Ok(Texts::Rows(plain(array)?)),
+        }
+    }
+
+    /// The texts as an option of each row.
+    pub(crate) fn parameter(&self) -> Result<Parameter<&str>> {
+        match self {
+            Texts::Constant(text) => Ok(Parameter::Constant(text.as_deref())),
+            Texts::Rows(array) => strings(array).map(Parameter::Rows),
+        }
+    }
+}
+
 /// No option at all.
 pub(crate) const NO_PARAMETER: Parameter<()> = Parameter::Constant(Some(()));
 
@@ -43,12 +105,40 @@ pub(crate) fn text_and_name_signature() -> Signature {
 
 /// `f(text [, integer])`
 pub(crate) fn text_and_integer_signature() -> Signature {
-    let integer = Coercion::new_implicit(
+    optional(vec![text()], integer_type())
+}
+
+/// `f(text, text)`
+pub(crate) fn two_texts_signature() -> Signature {
+    Signature::coercible(vec![text(), text()], Volatility::Immutable)
+}
+
+/// `f(text, text [, text])`
+pub(crate) fn two_texts_and_name_signature() -> Signature {
+    optional(vec![text(), text()], text())
+}
+
+/// `f(text, number)`
+pub(crate) fn text_and_number_signature() -> Signature {
+    Signature::coercible(vec![text(), number_type()], Volatility::Immutable)
+}
+
+/// Any number, as `Float64`.
+pub(crate) fn number_type() -> Coercion {
+    Coercion::new_implicit(
+        TypeSignatureClass::Native(logical_float64()),
+        vec![TypeSignatureClass::Numeric],
+        NativeType::Float64,
+    )
+}
+
+/// Any integer, as `Int64`.
+pub(crate) fn integer_type() -> Coercion {
+    Coercion::new_implicit(
         TypeSignatureClass::Native(logical_int64()),
         vec![TypeSignatureClass::Integer],
         NativeType::Int64,
-    );
-    optional(vec![text()], integer)
+    )
 }
 
 fn text() -> Coercion {
@@ -126,6 +216,21 @@ pub(crate) fn map_text<P: Copy + PartialEq>(
     })
 }
 
+/// Runs a kernel that gives a number.
+pub(crate) fn map_number<P: Copy + PartialEq>(
+    texts: &ColumnarValue,
+    parameter: &Parameter<P>,
+    rows: usize,
+    kernel: impl Fn(&str, P) -> Option<f64>,
+) -> Result<ColumnarValue> {
+    map(texts, parameter, rows, |rows| {
+        let numbers = rows
+            .iter()
+            .map(|row| row.and_then(|(text, parameter)| kernel(text, parameter)));
+        Ok(Arc::new(numbers.collect::<Float64Array>()))
+    })
+}
+
 /// The rows with their options.
 fn pair<'a, P>(
     texts: &[Option<&'a str>],
@@ -186,8 +291,21 @@ where
 {
     match argument {
         None => Ok(Parameter::Constant(Some(default))),
-        Some(ColumnarValue::Scalar(scalar)) => parse_scalar(scalar).map(Parameter::Constant),
-        Some(ColumnarValue::Array(array)) => {
+        Some(argument) => required(argument),
+    }
+}
+
+/// The option named by an argument that no call leaves out.
+///
+/// # Errors
+/// As [`named`].
+pub(crate) fn required<P>(argument: &ColumnarValue) -> Result<Parameter<P>>
+where
+    P: FromStr<Err: Display>,
+{
+    match argument {
+        ColumnarValue::Scalar(scalar) => parse_scalar(scalar).map(Parameter::Constant),
+        ColumnarValue::Array(array) => {
             let array = plain(array)?;
             let names = strings(&array)?;
             let options = names.into_iter().map(|name| name.map(parse).transpose());
@@ -220,6 +338,22 @@ fn parse_scalar<P: FromStr<Err: Display>>(scalar: &ScalarValue) -> Result<Option
 
 fn parse<P: FromStr<Err: Display>>(name: &str) -> Result<P> {
     name.parse().or_else(|error| exec_err!("{error}"))
+}
+
+/// The number of an argument.
+pub(crate) fn number(argument: &ColumnarValue) -> Result<Parameter<f64>> {
+    match argument {
+        ColumnarValue::Scalar(ScalarValue::Float64(value)) => Ok(Parameter::Constant(*value)),
+        ColumnarValue::Scalar(scalar) if scalar.is_null() => Ok(Parameter::Constant(None)),
+        ColumnarValue::Scalar(scalar) => {
+            internal_err!("a number expected, not {}", scalar.data_type())
+        }
+        ColumnarValue::Array(array) => {
+            let array = cast(array, &DataType::Float64)?;
+            let values = array.as_primitive::<Float64Type>();
+            Ok(Parameter::Rows(values.iter().collect()))
+        }
+    }
 }
 
 /// The integer of the last argument, or `default` where the call has none.

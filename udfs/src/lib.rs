@@ -1,7 +1,8 @@
 //! SQL faces of Paratope's functions: the kernels of [`antibody`] on Arrow arrays.
 //!
 //! The SQL name is the address: `protein_mass(seq)` is in `src/protein/mass.rs` and tested by
-//! `tests/slt/protein/mass.slt`. A new function is one such file and one entry in its family's list.
+//! `tests/slt/protein/mass.slt`. A new function is one such file and one entry in its family's list. Names without a prefix
+//! (`shannon`, `hamming`) are in [`diversity`].
 //!
 //! What all of them promise: a NULL sequence gives NULL; a sequence that makes no sense gives NULL (and a reason, where the
 //! result has a field `error`), never a failed query; a wrong option (a scheme that does not exist) fails at once and names
@@ -9,16 +10,28 @@
 
 pub mod ab;
 mod args;
+pub mod diversity;
 pub mod dna;
 pub mod protein;
 
 use std::sync::Arc;
 
-use datafusion_expr::ScalarUDF;
+use datafusion_expr::{AggregateUDF, ScalarUDF};
 
 pub use antibody;
 
 /// Every scalar function, family by family.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
-    [ab::functions(), protein::functions(), dna::functions()].concat()
+    [
+        ab::functions(),
+        protein::functions(),
+        dna::functions(),
+        diversity::functions(),
+    ]
+    .concat()
+}
+
+/// Every aggregate function.
+pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    diversity::aggregates()
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::{cast, concat};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::logical_expr::Documentation;
 use datafusion::prelude::SessionContext;
 
 const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
@@ -22,7 +23,46 @@ fn session() -> SessionContext {
     for udf in udfs::all() {
         session.register_udf(udf.as_ref().clone());
     }
+    for udaf in udfs::aggregates() {
+        session.register_udaf(udaf.as_ref().clone());
+    }
     session
+}
+
+/// Every function, scalar or aggregate, with its documentation.
+fn documented() -> Vec<(String, Documentation)> {
+    let documentation = |name: &str, documentation: Option<&Documentation>| {
+        let documentation = documentation.unwrap_or_else(|| panic!("{name} has no documentation"));
+        (name.to_owned(), documentation.clone())
+    };
+    let scalar = udfs::all();
+    let scalar = scalar
+        .iter()
+        .map(|udf| documentation(udf.name(), udf.documentation()));
+    let aggregate = udfs::aggregates();
+    let aggregate = aggregate
+        .iter()
+        .map(|udaf| documentation(udaf.name(), udaf.documentation()));
+    scalar.chain(aggregate).collect()
+}
+
+/// `protein/mass.slt` for `protein_mass`; names without a prefix are of the family `diversity`.
+fn address(name: &str) -> String {
+    let (family, rest) = name.split_once('_').unwrap_or(("diversity", name));
+    format!("{family}/{rest}.slt")
+}
+
+/// A call of a scalar function on one text.
+fn call(name: &str, text: &str) -> String {
+    match name {
+        "ab_residue" | "ab_index" => format!("{name}({text}, '104')"),
+        "ab_mutate" => format!("{name}({text}, 'E1Q')"),
+        "protein_charge" => format!("{name}({text}, 7)"),
+        "ab_identity" | "ab_receptor_hash" | "protein_identity" | "hamming" => {
+            format!("{name}({text}, {text})")
+        }
+        _ => format!("{name}({text})"),
+    }
 }
 
 async fn query(session: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>, String> {
@@ -49,12 +89,9 @@ fn examples(text: &str) -> Vec<(String, String)> {
 fn every_function_has_documentation_a_test_file_and_a_name_of_its_own() {
     let slt = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/slt");
     let mut names = HashSet::new();
-    for udf in udfs::all() {
-        let name = udf.name();
-        assert!(names.insert(name.to_owned()), "{name} is registered twice");
-        let documentation = udf
-            .documentation()
-            .unwrap_or_else(|| panic!("{name} has no documentation"));
+    let all = documented();
+    for (name, documentation) in &all {
+        assert!(names.insert(name.clone()), "{name} is registered twice");
         assert!(
             documentation
                 .syntax_example
@@ -69,16 +106,12 @@ fn every_function_has_documentation_a_test_file_and_a_name_of_its_own() {
             "{name}"
         );
         assert!(documentation.sql_example.is_some(), "{name} has no example");
-        let (family, rest) = name.split_once('_').expect("family_name");
-        let file = slt.join(family).join(format!("{rest}.slt"));
+        let file = slt.join(address(name));
         assert!(file.is_file(), "{} is missing", file.display());
     }
-    for udf in udfs::all() {
-        let related = udf
-            .documentation()
-            .and_then(|documentation| documentation.related_udfs.clone());
-        for other in related.unwrap_or_default() {
-            assert!(names.contains(&other), "{} points at {other}", udf.name());
+    for (name, documentation) in &all {
+        for other in documentation.related_udfs.clone().unwrap_or_default() {
+            assert!(names.contains(&other), "{name} points at {other}");
         }
     }
 }
@@ -86,12 +119,11 @@ fn every_function_has_documentation_a_test_file_and_a_name_of_its_own() {
 #[tokio::test]
 async fn every_example_prints_what_its_documentation_says() {
     let session = session();
-    for udf in udfs::all() {
-        let documentation = udf.documentation().unwrap();
+    for (name, documentation) in documented() {
         let examples = examples(documentation.sql_example.as_deref().unwrap());
-        assert!(!examples.is_empty(), "{}", udf.name());
+        assert!(!examples.is_empty(), "{name}");
         for (sql, expected) in examples {
-            assert!(sql.contains(udf.name()), "{sql}");
+            assert!(sql.contains(&name), "{sql}");
             let batches = query(&session, &sql)
                 .await
                 .unwrap_or_else(|error| panic!("{sql}: {error}"));
@@ -153,7 +185,7 @@ async fn results_do_not_depend_on_the_encoding_of_text() {
             let batch = RecordBatch::try_from_iter([("seq", column)]).unwrap();
             session.deregister_table("sequences").unwrap();
             session.register_batch("sequences", batch).unwrap();
-            let sql = format!("SELECT {name}(seq) AS result FROM sequences");
+            let sql = format!("SELECT {} AS result FROM sequences", call(name, "seq"));
             let batches = query(&session, &sql)
                 .await
                 .unwrap_or_else(|error| panic!("{sql} on {encoding}: {error}"));
@@ -179,7 +211,7 @@ async fn results_do_not_depend_on_the_encoding_of_text() {
             let literal = sequence
                 .as_ref()
                 .map_or("NULL".to_owned(), |sequence| format!("'{sequence}'"));
-            let sql = format!("SELECT {name}({literal}) AS result");
+            let sql = format!("SELECT {} AS result", call(name, &literal));
             let batches = query(&session, &sql)
                 .await
                 .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -213,8 +245,40 @@ async fn options_may_come_from_a_column_and_wrong_ones_name_the_known() {
             "did you mean 'kabat'?",
         ),
         (
-            format!("SELECT ab_regions('{VH}', 'north')"),
-            "known: imgt, kabat, chothia, abm, contact",
+            format!("SELECT ab_regions('{VH}', 'south')"),
+            "known: imgt, kabat, chothia, chothia_wide, abm, contact, north, aho",
+        ),
+        (
+            format!("EXPLAIN SELECT ab_residue(s, '10x5') FROM (VALUES ('{VH}')) AS t(s)"),
+            "'10x5' is no position",
+        ),
+        (
+            format!("EXPLAIN SELECT ab_identity(s, s, 'cdr4') FROM (VALUES ('{VH}')) AS t(s)"),
+            "known: v, cdrs, cdr1, cdr2, cdr3",
+        ),
+        (
+            "SELECT protein_extinction_coefficient('W', 'oxidized')".to_owned(),
+            "known: cystines, reduced",
+        ),
+        (
+            "SELECT hill(n, -1) FROM (VALUES (1)) AS t(n)".to_owned(),
+            "at least 0, not -1",
+        ),
+        (
+            "SELECT hill(n, n) FROM (VALUES (1)) AS t(n)".to_owned(),
+            "must be a constant",
+        ),
+        (
+            "SELECT rarefaction(n, NULL) FROM (VALUES (1)) AS t(n)".to_owned(),
+            "not NULL",
+        ),
+        (
+            "SELECT shannon(n) FROM (VALUES (1), (-2)) AS t(n)".to_owned(),
+            "cannot be negative: -2",
+        ),
+        (
+            "SELECT shannon(n) FROM (VALUES (1.5)) AS t(n)".to_owned(),
+            "shannon",
         ),
         ("SELECT dna_translate('ACG', 4)".to_owned(), "1, 2 or 3"),
         (
@@ -229,4 +293,95 @@ async fn options_may_come_from_a_column_and_wrong_ones_name_the_known() {
             Err(error) => assert!(error.contains(expected), "{sql}: {error}"),
         }
     }
+}
+
+#[tokio::test]
+async fn second_sequences_positions_and_schemes_may_come_from_columns() {
+    let session = session();
+    let rows = format!(
+        "(VALUES (1, '{VH}', '{VL}', '105', 'imgt', 7.0), (2, '{VH}', '{VH}', '52A', 'kabat', 4.0), (3, '{VH}', NULL, NULL, NULL, NULL)) AS t(i, a, b, p, s, ph)"
+    );
+    let text = async |expression: &str| {
+        let sql = format!("SELECT CAST({expression} AS text) FROM {rows} ORDER BY i");
+        let batches = query(&session, &sql).await.unwrap();
+        let columns: Vec<_> = batches
+            .iter()
+            .map(|batch| cast(batch.column(0), &DataType::Utf8).unwrap())
+            .collect();
+        let columns: Vec<&dyn Array> = columns.iter().map(|column| column.as_ref()).collect();
+        let column = concat(&columns).unwrap();
+        let cells = column.as_string::<i32>().iter();
+        cells
+            .map(|cell| cell.unwrap_or("NULL").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(text("ab_residue(a, p, s)").await, ["S", "P", "NULL"]);
+    assert_eq!(
+        text(&format!("ab_residue('{VH}', p, s)")).await,
+        ["S", "P", "NULL"]
+    );
+    assert_eq!(text("ab_index(a, p)").await, ["97", "NULL", "NULL"]);
+    assert_eq!(text("hamming(b, a)").await, ["NULL", "0", "NULL"]);
+    assert_eq!(text("ab_identity(a, b)").await[1..], ["1.0", "NULL"]);
+    assert_eq!(
+        text("ab_receptor_hash(a, b) IS NULL").await,
+        ["false", "true", "true"]
+    );
+    assert_eq!(
+        text(&format!("protein_charge('{VH}', ph) > 1")).await,
+        ["false", "true", "NULL"]
+    );
+    assert_eq!(
+        text("ab_mutate(a, 'S' || p || 'A', s)['error']").await,
+        ["NULL", "wrong_wild_type: S52AA, but 52A is P", "NULL"]
+    );
+}
+
+#[tokio::test]
+async fn diversity_is_the_same_whole_grouped_partial_and_distinct() {
+    #[allow(clippy::disallowed_methods)] // the engine's session factory is above this package
+    let parallel = {
+        let config = datafusion::prelude::SessionConfig::new()
+            .with_target_partitions(4)
+            .with_batch_size(7);
+        let session = SessionContext::new_with_config(config);
+        for udaf in udfs::aggregates() {
+            session.register_udaf(udaf.as_ref().clone());
+        }
+        session
+    };
+    let clones = "(SELECT value % 5 AS sample, value % 17 AS n FROM generate_series(1, 1000))";
+    for call in [
+        "shannon(n)",
+        "hill(n, 2)",
+        "gini(n)",
+        "rarefaction(n, 50)",
+        "shannon(DISTINCT n)",
+        "hill(DISTINCT n, 1.5)",
+    ] {
+        let whole = format!("SELECT {call} AS d FROM {clones} WHERE sample = 3");
+        let grouped = format!(
+            "SELECT d FROM (SELECT sample, {call} AS d, count(*) FROM {clones} GROUP BY sample) WHERE sample = 3"
+        );
+        let mut found = Vec::new();
+        for (session, sql) in [
+            (&session(), &whole),
+            (&parallel, &whole),
+            (&parallel, &grouped),
+        ] {
+            let batches = query(session, sql)
+                .await
+                .unwrap_or_else(|error| panic!("{sql}: {error}"));
+            let batch = batches.iter().find(|batch| batch.num_rows() > 0).unwrap();
+            let column = batch.column(0).as_primitive::<Float64Type>();
+            found.push(column.value(0));
+        }
+        assert!(found[0] > 0.0, "{call}: {found:?}");
+        assert!(found.iter().all(|d| *d == found[0]), "{call}: {found:?}");
+    }
+    // Sizes 1 to 16 of a sample, once each.
+    let sql = format!("SELECT hill(DISTINCT n, 0) FROM {clones} WHERE sample = 3");
+    let batches = query(&parallel, &sql).await.unwrap();
+    let clones = batches[0].column(0).as_primitive::<Float64Type>().value(0);
+    assert_eq!(clones, 16.0);
 }

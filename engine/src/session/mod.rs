@@ -94,6 +94,9 @@ impl Session {
         for function in udfs::all() {
             datafusion::execution::FunctionRegistry::register_udf(&mut state, function)?;
         }
+        for function in udfs::aggregates() {
+            datafusion::execution::FunctionRegistry::register_udaf(&mut state, function)?;
+        }
         for (name, function) in table_functions::all() {
             state.register_udtf(name, function);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use console::measure_text_width;
 use engine::session::{FunctionDoc, Session};
 use engine::storage::Access;
@@ -27,14 +27,15 @@ enum Verb {
     #[command(after_help = "\
 Examples:
   paratope function list ab_
-  paratope function list --format json")]
+  paratope function list --format json
+  paratope function list ab_ --format markdown > antibody_functions.md")]
     List {
         /// Only names that contain this
         #[arg(value_name = "TEXT")]
         pattern: Option<String>,
         /// How rows are written
         #[arg(long, value_enum)]
-        format: Option<Format>,
+        format: Option<Listing>,
     },
     /// Explain a function: how it is called, its arguments, an example
     #[command(after_help = "Example:\n  paratope function show ab_number")]
@@ -42,6 +43,19 @@ Examples:
         /// Name of the function
         name: String,
     },
+}
+
+/// How functions are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Listing {
+    /// Aligned columns for people
+    Table,
+    /// One JSON array of objects
+    Json,
+    /// Comma-separated values with a header
+    Csv,
+    /// A reference in Markdown, with all that `function show` tells
+    Markdown,
 }
 
 impl Function {
@@ -53,8 +67,18 @@ impl Function {
         let functions = Session::new(None, &config, access)?.functions();
         match self.verb {
             Verb::List { pattern, format } => {
-                let batch = list(&functions, pattern.as_deref().unwrap_or_default())?;
-                let format = format.unwrap_or_else(|| Format::default_for(None));
+                let pattern = pattern.as_deref().unwrap_or_default();
+                let format = match format {
+                    None => Format::default_for(None),
+                    Some(Listing::Table) => Format::Table,
+                    Some(Listing::Json) => Format::Json,
+                    Some(Listing::Csv) => Format::Csv,
+                    Some(Listing::Markdown) => {
+                        say(reference(&named(&functions, pattern)).trim_end())?;
+                        return Ok(Exit::Success);
+                    }
+                };
+                let batch = list(&functions, pattern)?;
                 let mut output = Output::new(format, Tables::of_rows(0), Destination::stdout());
                 output.batch(&batch)?;
                 output.commit()?;
@@ -73,11 +97,7 @@ impl Function {
 
 /// The functions whose names contain `pattern`, a row each.
 pub fn list(functions: &[FunctionDoc], pattern: &str) -> anyhow::Result<RecordBatch> {
-    let pattern = pattern.to_lowercase();
-    let found: Vec<_> = functions
-        .iter()
-        .filter(|function| function.name.contains(&pattern))
-        .collect();
+    let found = named(functions, pattern);
     let column = |value: fn(&FunctionDoc) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(
             found.iter().map(|function| value(function)),
@@ -89,6 +109,50 @@ pub fn list(functions: &[FunctionDoc], pattern: &str) -> anyhow::Result<RecordBa
         ("syntax", column(|f| one_line(&f.syntax))),
         ("description", column(|f| first_sentence(&f.description))),
     ])?)
+}
+
+/// The functions whose names contain `pattern`.
+fn named<'a>(functions: &'a [FunctionDoc], pattern: &str) -> Vec<&'a FunctionDoc> {
+    let pattern = pattern.to_lowercase();
+    functions
+        .iter()
+        .filter(|function| function.name.contains(&pattern))
+        .collect()
+}
+
+/// A reference in Markdown, a section a function.
+fn reference(functions: &[&FunctionDoc]) -> String {
+    let mut text = String::from("# SQL functions\n");
+    for function in functions {
+        text.push_str(&format!(
+            "\n## {}\n\n{} function: `{}`\n",
+            function.name,
+            capitalised(function.kind),
+            one_line(&function.syntax)
+        ));
+        let description = function.description.trim();
+        if !description.is_empty() {
+            text.push_str(&format!("\n{description}\n"));
+        }
+        if !function.arguments.is_empty() {
+            text.push('\n');
+        }
+        for (argument, meaning) in &function.arguments {
+            text.push_str(&format!("- `{argument}`: {}\n", one_line(meaning)));
+        }
+        if let Some(example) = &function.example {
+            text.push_str(&format!("\n```sql\n{}\n```\n", unfenced(example)));
+        }
+    }
+    text
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
 }
 
 /// The documentation of the functions of this name, in lines of `width`; none where there is none.
@@ -203,6 +267,18 @@ mod tests {
             CDR3 of a V domain. IMGT 105 to 117.\n\nArguments\n  sequence: A protein\n\n\
             Example\nSELECT ab_cdr3('EVQ');\n";
         assert_eq!(explain(&function(), None), expected);
+    }
+
+    #[test]
+    fn the_reference_says_what_an_explanation_says() {
+        let function = function();
+        assert_eq!(
+            reference(&[&function]),
+            "# SQL functions\n\n## ab_cdr3\n\nScalar function: `ab_cdr3(sequence)`\n\n\
+            CDR3 of a V domain. IMGT 105 to 117.\n\n- `sequence`: A protein\n\n\
+            ```sql\nSELECT ab_cdr3('EVQ');\n```\n"
+        );
+        assert_eq!(reference(&named(&[function], "dna_")), "# SQL functions\n");
     }
 
     #[test]

@@ -9,8 +9,9 @@ pub const ALIGNED_COLUMNS: usize = 152;
 
 /// The columns in the order of the chain: 1–111, 111A–111L, 112L–112A, 112–128.
 ///
-/// IMGT unique numbering (Lefranc et al. 2003) with room for a CDR3 of 37 residues. Insertions elsewhere (32A, 60A, 73A, …)
-/// have no column.
+/// IMGT unique numbering (Lefranc et al. 2003) with room for a CDR3 of 37 residues, the insertions 111A–111L and 112L–112A that
+/// KA-Search's canonical alignment has (Olsen et al. 2023, Sci Rep 13:11612). Insertions elsewhere (32A, 60A, 73A, …), which few
+/// domains have, have no column. The list does not change: stored alignments (`imgt_aligned_aa`) stay comparable.
 pub fn aligned_columns() -> &'static [Position] {
     static COLUMNS: LazyLock<Vec<Position>> = LazyLock::new(|| {
         (1..=111)

@@ -17,11 +17,15 @@ use crate::v_domain::{Bounded, Region, cut};
 /// | imgt | 27–38 | 56–65 | 105–117 | 27–38 | 56–65 | 105–117 | IMGT | Lefranc et al. 2003 |
 /// | kabat | 31–35 | 50–65 | 95–102 | 24–34 | 50–56 | 89–97 | Kabat | Kabat et al. 1991 |
 /// | chothia | 26–32 | 52–56 | 96–101 | 26–32 | 50–52 | 91–96 | Chothia | Chothia & Lesk 1987, Al-Lazikani et al. 1997 |
+/// | chothia_wide | 26–32 | 52–56 | 95–102 | 24–34 | 50–56 | 89–97 | Chothia | Al-Lazikani et al. 1997 as most tools apply it |
 /// | abm | 26–35 | 50–58 | 95–102 | 24–34 | 50–56 | 89–97 | Martin | Oxford Molecular's AbM; Abhinandan & Martin 2008 |
 /// | contact | 30–35 | 47–58 | 93–101 | 30–36 | 46–55 | 89–96 | Martin | MacCallum, Martin & Thornton 1996, J Mol Biol 262:732 |
+/// | north | 24–42 | 57–69 | 107–138 | 24–42 | 57–72 | 107–138 | AHo | North, Lehmann & Dunbrack 2011, J Mol Biol 406:228 |
+/// | aho | 25–40 | 58–77 | 109–137 | 25–40 | 58–77 | 109–137 | AHo | Honegger & Plückthun 2001, J Mol Biol 309:657 |
 ///
 /// Insertions at a position belong to it. `chothia` is the narrow set on which the Martin group settled in 2021
-/// (bioinf.org.uk/abs); tools that report light chains 24–34, 50–56, 89–97 and H3 95–102 as Chothia use the older, wider set.
+/// (bioinf.org.uk/abs); tools that report light chains 24–34, 50–56, 89–97 and H3 95–102 as Chothia use the older, wider set,
+/// here `chothia_wide`. A definition does not depend on the numbering that a caller looks at: it brings its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Definition {
     /// IMGT, the only one for T cell receptors.
@@ -30,10 +34,16 @@ pub enum Definition {
     Kabat,
     /// Chothia: structural loops, narrow.
     Chothia,
+    /// Chothia: structural loops, wide.
+    ChothiaWide,
     /// AbM: between Kabat and Chothia.
     Abm,
     /// Contact: residues that touch antigen in structures.
     Contact,
+    /// North: the loops whose conformations cluster.
+    North,
+    /// AHo: positions that the numbering's authors set apart.
+    Aho,
 }
 
 /// Three CDRs as (first, last) position numbers.
@@ -41,22 +51,28 @@ type Spans = [(u16, u16); 3];
 
 impl Definition {
     /// All definitions.
-    pub const ALL: [Definition; 5] = [
+    pub const ALL: [Definition; 8] = [
         Definition::Imgt,
         Definition::Kabat,
         Definition::Chothia,
+        Definition::ChothiaWide,
         Definition::Abm,
         Definition::Contact,
+        Definition::North,
+        Definition::Aho,
     ];
 
-    /// The name in lower case: `imgt`, `kabat`, `chothia`, `abm`, `contact`.
+    /// The name in lower case: `imgt`, `kabat`, `chothia`, `chothia_wide`, `abm`, `contact`, `north`, `aho`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Definition::Imgt => "imgt",
             Definition::Kabat => "kabat",
             Definition::Chothia => "chothia",
+            Definition::ChothiaWide => "chothia_wide",
             Definition::Abm => "abm",
             Definition::Contact => "contact",
+            Definition::North => "north",
+            Definition::Aho => "aho",
         }
     }
 
@@ -65,8 +81,9 @@ impl Definition {
         match self {
             Definition::Imgt => Scheme::Imgt,
             Definition::Kabat => Scheme::Kabat,
-            Definition::Chothia => Scheme::Chothia,
+            Definition::Chothia | Definition::ChothiaWide => Scheme::Chothia,
             Definition::Abm | Definition::Contact => Scheme::Martin,
+            Definition::North | Definition::Aho => Scheme::Aho,
         }
     }
 
@@ -76,11 +93,17 @@ impl Definition {
             (Definition::Imgt, _) => [(27, 38), (56, 65), (105, 117)],
             (Definition::Kabat, true) => [(31, 35), (50, 65), (95, 102)],
             (Definition::Abm, true) => [(26, 35), (50, 58), (95, 102)],
-            (Definition::Kabat | Definition::Abm, false) => [(24, 34), (50, 56), (89, 97)],
+            (Definition::Kabat | Definition::Abm | Definition::ChothiaWide, false) => {
+                [(24, 34), (50, 56), (89, 97)]
+            }
+            (Definition::ChothiaWide, true) => [(26, 32), (52, 56), (95, 102)],
             (Definition::Chothia, true) => [(26, 32), (52, 56), (96, 101)],
             (Definition::Chothia, false) => [(26, 32), (50, 52), (91, 96)],
             (Definition::Contact, true) => [(30, 35), (47, 58), (93, 101)],
             (Definition::Contact, false) => [(30, 36), (46, 55), (89, 96)],
+            (Definition::North, true) => [(24, 42), (57, 69), (107, 138)],
+            (Definition::North, false) => [(24, 42), (57, 72), (107, 138)],
+            (Definition::Aho, _) => [(25, 40), (58, 77), (109, 137)],
         }
     }
 }
@@ -93,7 +116,7 @@ impl fmt::Display for Definition {
 
 /// A name that is no definition; its message lists the known ones and the nearest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown CDR definition '{name}'{}; known: imgt, kabat, chothia, abm, contact", suggestion(.nearest))]
+#[error("unknown CDR definition '{name}'{}; known: imgt, kabat, chothia, chothia_wide, abm, contact, north, aho", suggestion(.nearest))]
 pub struct UnknownDefinition {
     /// What was given.
     pub name: String,
@@ -125,6 +148,14 @@ pub struct Regions {
     /// `fwr1, cdr1, fwr2, cdr2, fwr3, cdr3, fwr4`: residues, or `None` where the domain does not hold the region (a CDR:
     /// not all of it).
     pub sequences: [Option<String>; 7],
+}
+
+impl Regions {
+    /// Residues in CDR1, CDR2 and CDR3; `None` where the domain does not hold the CDR whole.
+    pub fn cdr_lengths(&self) -> [Option<usize>; 3] {
+        let [_, cdr1, _, cdr2, _, cdr3, _] = &self.sequences;
+        [cdr1, cdr2, cdr3].map(|cdr| cdr.as_ref().map(String::len))
+    }
 }
 
 /// The regions of the first V domain of a polypeptide.
@@ -204,6 +235,18 @@ mod tests {
             heavy(Definition::Contact),
             ["KDTYIH", "WVARIYPTNGYTR", "SRWGGDGFYAMD"]
         );
+        assert_eq!(
+            heavy(Definition::ChothiaWide),
+            ["GFNIKDT", "YPTNGY", "WGGDGFYAMDY"]
+        );
+        assert_eq!(
+            heavy(Definition::North),
+            ["AASGFNIKDTYIH", "RIYPTNGYTR", "SRWGGDGFYAMDY"]
+        );
+        assert_eq!(
+            heavy(Definition::Aho),
+            ["ASGFNIKDTY", "IYPTNGYTRYADSVKGR", "WGGDGFYAMD"]
+        );
         let light = |definition| cdrs(TRASTUZUMAB_VL, definition);
         assert_eq!(light(Definition::Imgt), ["QDVNTA", "SAS", "QQHYTTPPT"]);
         assert_eq!(
@@ -219,6 +262,27 @@ mod tests {
             light(Definition::Contact),
             ["NTAVAWY", "LLIYSASFLY", "QQHYTTPP"]
         );
+        assert_eq!(
+            light(Definition::ChothiaWide),
+            light(Definition::Kabat),
+            "the older set"
+        );
+        assert_eq!(
+            light(Definition::North),
+            ["RASQDVNTAVA", "YSASFLYS", "QQHYTTPPT"]
+        );
+        assert_eq!(
+            light(Definition::Aho),
+            ["ASQDVNTA", "SASFLYSGVPSR", "HYTTPP"]
+        );
+    }
+
+    #[test]
+    fn lengths_are_those_of_the_cdrs() {
+        let found = regions(TRASTUZUMAB_VH, Definition::Imgt).unwrap();
+        assert_eq!(found.cdr_lengths(), [Some(8), Some(8), Some(13)]);
+        let found = regions(&TRASTUZUMAB_VH[..90], Definition::Imgt).unwrap();
+        assert_eq!(found.cdr_lengths(), [Some(8), Some(8), None]);
     }
 
     #[test]

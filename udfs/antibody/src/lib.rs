@@ -8,8 +8,14 @@
 //! | [`v_domains`], [`VDomain`] | which V domains a polypeptide holds, and their regions (IMGT) |
 //! | [`numberer`], [`Numberer`] | positions of each residue in a [`Scheme`] |
 //! | [`regions`] | frameworks and CDRs under a [`Definition`] |
+//! | [`residue_at`], [`index_at`], [`mutate`] | single positions: what is there, where it is, what if it were another |
+//! | [`identity`], [`receptor_hash`] | how alike two V domains are; which receptor two make |
+//! | [`liabilities`] | motifs that are modified, cut or bound |
+//! | [`gene`] | what the name of a germline gene says |
 //! | [`nucleotide`] | translation, reverse complement, the reading of six that yields a V domain |
 //! | [`hash`], [`mass`] | identity and average mass of a polypeptide |
+//! | [`charge`], [`composition`], [`instability`] | its other properties, as ProtParam has them |
+//! | [`pairwise`] | how alike two polypeptides are |
 //!
 //! # What counts as a residue
 //! Letters are residues, in either case; unknown ones (`X`, `B`, `Z`, `J`, …) are allowed and score as mismatches. White
@@ -19,19 +25,30 @@
 //! Coordinates (`start`, `end`) are 1-based and closed, in the bytes of the given sequence.
 
 mod align;
+mod blosum;
+pub mod charge;
 mod columns;
+pub mod composition;
 mod definition;
 mod error;
+pub mod gene;
 pub mod hash;
+mod identity;
+pub mod instability;
 mod kernel;
+mod liability;
 mod locus;
 pub mod mass;
+mod mutation;
 pub mod nucleotide;
 mod numbering;
+pub mod pairwise;
 mod position;
 mod profile;
 mod reading;
+mod receptor;
 mod scheme;
+mod site;
 mod v_domain;
 
 #[doc(hidden)]
@@ -39,11 +56,16 @@ pub use align::passes;
 pub use columns::{ALIGNED_COLUMNS, aligned_columns};
 pub use definition::{Definition, Regions, UnknownDefinition, regions};
 pub use error::NumberingError;
+pub use identity::{Compared, UnknownRegion, identity};
+pub use liability::{Liability, Severity, liabilities};
 pub use locus::{Chain, Locus};
+pub use mutation::{Mutation, MutationError, mutate};
 pub use numbering::{Numberer, Numbering, numberer};
-pub use position::Position;
+pub use position::{Position, UnknownPosition};
+pub use receptor::receptor_hash;
 pub use scheme::{Scheme, UnknownScheme};
-pub use v_domain::{Region, VDomain, first_v_domain, v_domains};
+pub use site::{index_at, residue_at};
+pub use v_domain::{Aligned, Region, VDomain, first_v_domain, v_domains};
 
 /// The most residues that numbering looks at in one sequence.
 ///

@@ -24,6 +24,18 @@ pub struct Numbering {
 }
 
 impl Numbering {
+    /// The positions with the 1-based indices of their residues in `seq`, the sequence that was numbered.
+    pub fn indices<'a>(&'a self, seq: &'a [u8]) -> impl Iterator<Item = (Position, usize)> + 'a {
+        let domain = seq.get(self.start.saturating_sub(1)..self.end);
+        let indices = domain
+            .unwrap_or_default()
+            .iter()
+            .zip(self.start..)
+            .filter(|(byte, _)| byte.is_ascii_alphabetic())
+            .map(|(_, index)| index);
+        self.positions.iter().copied().zip(indices)
+    }
+
     /// The positions with their residues, upper case. `seq` is the sequence that was numbered.
     pub fn residues<'a>(&'a self, seq: &'a [u8]) -> impl Iterator<Item = (Position, u8)> + 'a {
         self.positions

@@ -1,6 +1,7 @@
 //! A position of a numbering scheme and the order of positions along a chain.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::scheme::Scheme;
 
@@ -52,9 +53,56 @@ impl fmt::Display for Position {
     }
 }
 
+/// Text that is no position.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is no position: a number and, for an insertion, a letter, such as 105 or 111A")]
+pub struct UnknownPosition {
+    /// What was given.
+    pub text: String,
+}
+
+impl FromStr for Position {
+    type Err = UnknownPosition;
+
+    /// White space around it is ignored; the letter may be in either case.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let unknown = || UnknownPosition {
+            text: text.to_owned(),
+        };
+        let trimmed = text.trim();
+        let (digits, insertion) = match trimmed.as_bytes().last() {
+            Some(letter) if letter.is_ascii_alphabetic() => (
+                &trimmed[..trimmed.len() - 1],
+                Some(letter.to_ascii_uppercase()),
+            ),
+            _ => (trimmed, None),
+        };
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits
+            .parse()
+            .ok()
+            .filter(|number| is_number && *number > 0);
+        Ok(Self {
+            number: number.ok_or_else(unknown)?,
+            insertion,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn positions_are_read_as_they_are_written() {
+        assert_eq!("105".parse(), Ok(Position::new(105)));
+        assert_eq!(" 111a ".parse(), Ok(Position::inserted(111, b'A')));
+        for text in [
+            "", "A", "0", "-1", "+5", "105.2", "111AB", "70000", "é", "1é",
+        ] {
+            assert!(text.parse::<Position>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn imgt_insertions_at_112_come_before_it_in_reverse() {

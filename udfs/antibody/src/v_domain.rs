@@ -30,6 +30,15 @@ pub enum Region {
     Junction,
 }
 
+/// A V domain in the fixed columns of [`aligned_columns`](crate::aligned_columns).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aligned {
+    /// A residue or `-` a column.
+    pub text: String,
+    /// Positions without a column and their residues, in the order of the chain.
+    pub unplaced: Vec<(Position, u8)>,
+}
+
 impl Region {
     /// The seven regions that tile a domain.
     pub const TILES: [Region; 7] = [
@@ -41,6 +50,33 @@ impl Region {
         Region::Cdr3,
         Region::Fwr4,
     ];
+
+    /// The name in lower case: `fwr1`, `cdr1`, …, `junction`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Region::Fwr1 => "fwr1",
+            Region::Cdr1 => "cdr1",
+            Region::Fwr2 => "fwr2",
+            Region::Cdr2 => "cdr2",
+            Region::Fwr3 => "fwr3",
+            Region::Cdr3 => "cdr3",
+            Region::Fwr4 => "fwr4",
+            Region::Junction => "junction",
+        }
+    }
+
+    /// The tile that holds an IMGT position.
+    pub fn of(position: Position) -> Region {
+        Region::TILES
+            .into_iter()
+            .find(|tile| tile.span().contains(&position.number))
+            .unwrap_or(Region::Fwr4)
+    }
+
+    /// Whether this is a CDR.
+    pub const fn is_cdr(self) -> bool {
+        matches!(self, Region::Cdr1 | Region::Cdr2 | Region::Cdr3)
+    }
 
     /// IMGT positions, first to last.
     pub const fn span(self) -> RangeInclusive<u16> {
@@ -111,11 +147,24 @@ impl VDomain {
     /// The domain laid out in the [`ALIGNED_COLUMNS`] of [`aligned_columns`](crate::aligned_columns), `-` where a column is
     /// empty. `None` if a residue has no column.
     pub fn imgt_aligned(&self, seq: &[u8]) -> Option<String> {
+        let aligned = self.aligned(seq);
+        aligned.unplaced.is_empty().then_some(aligned.text)
+    }
+
+    /// The same for any domain, with the residues that have no column beside it.
+    pub fn aligned(&self, seq: &[u8]) -> Aligned {
         let mut columns = [b'-'; ALIGNED_COLUMNS];
+        let mut unplaced = Vec::new();
         for (position, residue) in self.numbering.residues(seq) {
-            columns[column(position)?] = residue;
+            match column(position) {
+                Some(column) => columns[column] = residue,
+                None => unplaced.push((position, residue)),
+            }
         }
-        Some(columns.into_iter().map(char::from).collect())
+        Aligned {
+            text: columns.into_iter().map(char::from).collect(),
+            unplaced,
+        }
     }
 
     /// The residues of a region. `None` where the domain does not hold the region, or not all of it:

@@ -1,14 +1,26 @@
-//! `ab_…`: antibody V domains.
+//! `ab_…`: antibody V domains and the names of their genes.
 
+mod align;
+mod allele;
 mod cdr1;
 mod cdr2;
 mod cdr3;
+mod cdr_lengths;
 mod chain;
 mod domains;
+mod gene;
+mod identity;
+mod index;
+mod isotype;
 mod junction;
+mod liabilities;
 mod locus;
+mod mutate;
 mod number;
+mod receptor_hash;
 mod regions;
+mod residue;
+mod subgroup;
 
 use std::sync::Arc;
 
@@ -17,14 +29,26 @@ use datafusion_expr::ScalarUDF;
 /// The functions of this family.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
+        align::udf(),
+        allele::udf(),
         cdr1::udf(),
         cdr2::udf(),
         cdr3::udf(),
+        cdr_lengths::udf(),
         chain::udf(),
         domains::udf(),
+        gene::udf(),
+        identity::udf(),
+        index::udf(),
+        isotype::udf(),
         junction::udf(),
+        liabilities::udf(),
         locus::udf(),
+        mutate::udf(),
         number::udf(),
+        receptor_hash::udf(),
         regions::udf(),
+        residue::udf(),
+        subgroup::udf(),
     ]
 }

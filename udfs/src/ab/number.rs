@@ -101,14 +101,16 @@ fn fields() -> Fields {
     ])
 }
 
-fn position_field() -> FieldRef {
+/// An item of a list of positions.
+pub(super) fn position_field() -> FieldRef {
     Arc::new(Field::new_list_field(
         DataType::Struct(position_fields()),
         true,
     ))
 }
 
-fn position_fields() -> Fields {
+/// A position and its residue.
+pub(super) fn position_fields() -> Fields {
     Fields::from(vec![
         Field::new("position", DataType::Utf8, true),
         Field::new("residue", DataType::Utf8, true),

@@ -24,7 +24,7 @@ pub fn udf() -> Arc<ScalarUDF> {
 
 #[user_doc(
     doc_section(label = "Antibody Functions"),
-    description = "Splits the first V domain of an amino acid sequence into frameworks and CDRs. Returns a struct of text: `fwr1_aa`, `cdr1_aa`, `fwr2_aa`, `cdr2_aa`, `fwr3_aa`, `cdr3_aa`, `fwr4_aa`, `definition`, `error`. Definitions (heavy H1, H2, H3; light L1, L2, L3): `imgt` (27–38, 56–65, 105–117; Lefranc et al. 2003), `kabat` (31–35, 50–65, 95–102; 24–34, 50–56, 89–97; Kabat et al. 1991), `chothia` (26–32, 52–56, 96–101; 26–32, 50–52, 91–96; Al-Lazikani et al. 1997, the narrow set), `abm` (26–35, 50–58, 95–102; light as Kabat; Abhinandan & Martin 2008), `contact` (30–35, 47–58, 93–101; 30–36, 46–55, 89–96; MacCallum et al. 1996), each in its own numbering. A region is NULL where the domain does not hold it; a CDR also where it is cut off at an end of the sequence. A sequence that cannot be numbered has NULL regions and the reason in `error`, as in `ab_number`.",
+    description = "Splits the first V domain of an amino acid sequence into frameworks and CDRs. Returns a struct of text: `fwr1_aa`, `cdr1_aa`, `fwr2_aa`, `cdr2_aa`, `fwr3_aa`, `cdr3_aa`, `fwr4_aa`, `scheme`, `definition`, `error`. Definitions (heavy H1, H2, H3; light L1, L2, L3): `imgt` (27–38, 56–65, 105–117; Lefranc et al. 2003), `kabat` (31–35, 50–65, 95–102; 24–34, 50–56, 89–97; Kabat et al. 1991), `chothia` (26–32, 52–56, 96–101; 26–32, 50–52, 91–96; Al-Lazikani et al. 1997, the narrow set), `chothia_wide` (H3 95–102, light as Kabat; as most tools apply Chothia), `abm` (26–35, 50–58, 95–102; light as Kabat; Abhinandan & Martin 2008), `contact` (30–35, 47–58, 93–101; 30–36, 46–55, 89–96; MacCallum et al. 1996), `north` (24–42, 57–69, 107–138; L2 57–72; North et al. 2011), `aho` (25–40, 58–77, 109–137; Honegger & Plückthun 2001), each in its own numbering, which `scheme` names: IMGT, Kabat, Chothia, Martin (`abm`, `contact`) or AHo (`north`, `aho`). A region is NULL where the domain does not hold it; a CDR also where it is cut off at an end of the sequence. A sequence that cannot be numbered has NULL regions and the reason in `error`, as in `ab_number`; where that is `too_many_insertions`, `ab_cdr3(seq)` may still give CDR3 in IMGT, which has positions for more of them.",
     syntax_example = "ab_regions(seq [, definition])",
     sql_example = r#"```sql
 > SELECT r['cdr1_aa'] AS cdr1, r['cdr2_aa'] AS cdr2, r['cdr3_aa'] AS cdr3
@@ -41,11 +41,12 @@ pub fn udf() -> Arc<ScalarUDF> {
     ),
     argument(
         name = "definition",
-        description = "`imgt` (default), `kabat`, `chothia`, `abm` or `contact`, either case. Another name is an error."
+        description = "`imgt` (default), `kabat`, `chothia`, `chothia_wide`, `abm`, `contact`, `north` or `aho`, either case. Another name is an error."
     ),
     related_udf(name = "ab_cdr1"),
     related_udf(name = "ab_cdr2"),
     related_udf(name = "ab_cdr3"),
+    related_udf(name = "ab_cdr_lengths"),
     related_udf(name = "ab_number")
 )]
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -87,8 +88,8 @@ impl ScalarUDFImpl for AbRegions {
     }
 }
 
-/// The seven regions, then `definition` and `error`.
-const NAMES: [&str; 9] = [
+/// The seven regions, then `scheme`, `definition` and `error`.
+const NAMES: [&str; 10] = [
     "fwr1_aa",
     "cdr1_aa",
     "fwr2_aa",
@@ -96,6 +97,7 @@ const NAMES: [&str; 9] = [
     "fwr3_aa",
     "cdr3_aa",
     "fwr4_aa",
+    "scheme",
     "definition",
     "error",
 ];
@@ -109,6 +111,7 @@ fn fields() -> Fields {
 
 fn regions(rows: &[Row<'_, Definition>]) -> Result<StructArray> {
     let mut sequences: [StringBuilder; 7] = Default::default();
+    let mut schemes = StringBuilder::new();
     let mut definitions = StringBuilder::new();
     let mut errors = StringBuilder::new();
     for row in rows {
@@ -118,11 +121,13 @@ fn regions(rows: &[Row<'_, Definition>]) -> Result<StructArray> {
                 for (builder, region) in sequences.iter_mut().zip(regions.sequences) {
                     builder.append_option(region);
                 }
+                schemes.append_value(regions.definition.scheme().as_str());
                 definitions.append_value(regions.definition.as_str());
                 errors.append_null();
             }
             failed => {
                 sequences.iter_mut().for_each(StringBuilder::append_null);
+                schemes.append_null();
                 definitions.append_null();
                 errors.append_option(failed.and_then(Result::err).map(|error| error.code()));
             }
@@ -130,7 +135,7 @@ fn regions(rows: &[Row<'_, Definition>]) -> Result<StructArray> {
     }
     let columns: Vec<ArrayRef> = sequences
         .into_iter()
-        .chain([definitions, errors])
+        .chain([schemes, definitions, errors])
         .map(|mut builder| Arc::new(builder.finish()) as ArrayRef)
         .collect();
     let valid: NullBuffer = rows.iter().map(Option::is_some).collect::<Vec<_>>().into();
