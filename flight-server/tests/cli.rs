@@ -311,6 +311,17 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 fn functions_are_listed_and_explained() {
     let list = stdout(&run(&["function", "list", "ab_", "--format", "csv"]));
     assert!(list.contains("ab_number,scalar,"), "{list}");
+    let list = stdout(&run(&["function", "list", "shannon", "--format", "json"]));
+    assert!(list.contains(r#""kind":"aggregate""#), "{list}");
+    let reference = stdout(&run(&["function", "list", "ab_", "--format", "markdown"]));
+    assert!(
+        reference.starts_with("# SQL functions\n\n## ab_align\n"),
+        "{reference}"
+    );
+    assert!(
+        reference.contains("Scalar function: `ab_number(seq [, scheme])`"),
+        "{reference}"
+    );
     let explained = stdout(&run(&["function", "show", "ab_cdr3"]));
     assert!(
         explained.contains("Arguments\n") && explained.contains("Example\n"),
