@@ -12,7 +12,8 @@ pub fn instability_index(seq: &[u8]) -> Option<f64> {
     let sum: f64 = weights
         .map(|pair| WEIGHTS[usize::from(pair[0])][usize::from(pair[1])])
         .sum();
-    Some(10.0 / composition.length() * sum)
+    // A lone residue has no pairs, whose sum is -0.
+    Some(10.0 / composition.length() * sum + 0.0)
 }
 
 /// Dipeptide instability weights (DIWV), first residue by row, second by column, both in [`ORDER`].

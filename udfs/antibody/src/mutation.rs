@@ -12,8 +12,10 @@ use crate::scheme::Scheme;
 pub struct Mutation {
     /// The residue that must be there, upper case.
     pub wild_type: u8,
-    /// Where: an index or a position.
-    pub position: Position,
+    /// Where: an index, or the number of a position.
+    pub number: usize,
+    /// The insertion code of a position, an ASCII capital letter.
+    pub insertion: Option<u8>,
     /// What takes its place, upper case.
     pub replacement: u8,
 }
@@ -35,13 +37,13 @@ pub enum MutationError {
         mutation: Mutation,
     },
     /// Nothing stands at the index or position.
-    #[error("{mutation}, but there is no residue at {}", .mutation.position)]
+    #[error("{mutation}, but there is no residue at {}", .mutation.place())]
     NoResidue {
         /// The substitution.
         mutation: Mutation,
     },
     /// Another residue stands there.
-    #[error("{mutation}, but {} is {}", .mutation.position, char::from(*.found))]
+    #[error("{mutation}, but {} is {}", .mutation.place(), char::from(*.found))]
     WrongWildType {
         /// The substitution.
         mutation: Mutation,
@@ -49,10 +51,10 @@ pub enum MutationError {
         found: u8,
     },
     /// Two substitutions of one residue.
-    #[error("{} is mutated twice", .position)]
+    #[error("{mutation}, but {} is mutated already", .mutation.place())]
     Twice {
-        /// The index or position.
-        position: Position,
+        /// The second of them.
+        mutation: Mutation,
     },
     /// The scheme cannot number the sequence.
     #[error(transparent)]
@@ -75,7 +77,23 @@ impl MutationError {
 impl std::fmt::Display for Mutation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (from, to) = (char::from(self.wild_type), char::from(self.replacement));
-        write!(f, "{from}{}{to}", self.position)
+        write!(f, "{from}{}{to}", self.place())
+    }
+}
+
+impl Mutation {
+    /// The index or position, as it is written.
+    fn place(&self) -> String {
+        let insertion = self.insertion.map(char::from);
+        format!(
+            "{}{}",
+            self.number,
+            insertion.map_or_else(String::new, String::from)
+        )
+    }
+
+    fn is_at(&self, position: Position) -> bool {
+        usize::from(position.number) == self.number && position.insertion == self.insertion
     }
 }
 
@@ -91,10 +109,23 @@ impl FromStr for Mutation {
             [wild_type, position @ .., replacement]
                 if wild_type.is_ascii_alphabetic() && replacement.is_ascii_alphabetic() =>
             {
-                let position = std::str::from_utf8(position).map_err(|_| unreadable())?;
+                let (digits, insertion) = match position {
+                    [digits @ .., letter] if letter.is_ascii_alphabetic() => {
+                        (digits, Some(letter.to_ascii_uppercase()))
+                    }
+                    digits => (digits, None),
+                };
+                let number = std::str::from_utf8(digits).ok().and_then(|digits| {
+                    let are_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+                    digits
+                        .parse()
+                        .ok()
+                        .filter(|number| are_digits && *number > 0)
+                });
                 Ok(Self {
                     wild_type: wild_type.to_ascii_uppercase(),
-                    position: position.parse().map_err(|_| unreadable())?,
+                    number: number.ok_or_else(unreadable)?,
+                    insertion,
                     replacement: replacement.to_ascii_uppercase(),
                 })
             }
@@ -123,26 +154,26 @@ pub fn mutate(
         None => None,
         Some(scheme) => Some(numberer().number(seq, scheme)?.indices(seq).collect()),
     };
-    let mut seen: Vec<Position> = Vec::new();
+    let mut done: Vec<usize> = Vec::new();
     for text in mutations.split(',') {
         let mutation: Mutation = text.parse()?;
-        let position = mutation.position;
         let index = match &indices {
-            None if position.insertion.is_some() => {
+            None if mutation.insertion.is_some() => {
                 return Err(MutationError::NotAnIndex { mutation });
             }
-            None => Some(usize::from(position.number)),
+            None => Some(mutation.number),
             Some(indices) => indices
                 .iter()
-                .find(|(candidate, _)| *candidate == position)
+                .find(|(position, _)| mutation.is_at(*position))
                 .map(|(_, index)| *index),
         };
-        let slot = index.and_then(|index| mutated.get_mut(index - 1));
-        let slot = slot.ok_or(MutationError::NoResidue { mutation })?;
-        if seen.contains(&position) {
-            return Err(MutationError::Twice { position });
+        let index = index.filter(|index| (1..=seq.len()).contains(index));
+        let index = index.ok_or(MutationError::NoResidue { mutation })?;
+        if done.contains(&index) {
+            return Err(MutationError::Twice { mutation });
         }
-        seen.push(position);
+        done.push(index);
+        let slot = &mut mutated[index - 1];
         let found = slot.to_ascii_uppercase();
         if found != mutation.wild_type {
             return Err(MutationError::WrongWildType { mutation, found });
@@ -186,7 +217,11 @@ mod tests {
         for (mutations, scheme, expected) in [
             ("A1G", None, "wrong_wild_type: A1G, but 1 is P"),
             ("P8A", None, "no_residue: P8A, but there is no residue at 8"),
-            ("P1A,P1G", None, "mutated_twice: 1 is mutated twice"),
+            (
+                "P1A,P1G",
+                None,
+                "mutated_twice: P1G, but 1 is mutated already",
+            ),
             (
                 "P1",
                 None,

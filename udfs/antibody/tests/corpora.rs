@@ -8,7 +8,10 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use antibody::{Chain, Locus, Region, Scheme, VDomain, numberer, passes, v_domains};
+use antibody::{
+    Chain, Compared, Locus, Region, Scheme, VDomain, first_v_domain, identity, liabilities,
+    numberer, passes, v_domains,
+};
 
 /// A file of the corpus, decompressed; `None` (said on stderr) without a corpus.
 fn corpus(path: &str) -> Option<String> {
@@ -85,6 +88,45 @@ fn imgt_numbering_agrees_with_anarci_and_antpack() {
         eprintln!("{file}: {equal} of {all} numbered identically");
         assert!(equal >= floor, "{file}: {equal} of {all}");
     }
+}
+
+#[test]
+fn fixed_columns_and_residues_without_one_are_the_whole_domain() {
+    let (mut all, mut spilled) = (0, 0);
+    for file in ["ab_H_imgt.csv", "ab_K_imgt.csv", "ab_L_imgt.csv"] {
+        let Some(text) = corpus(&format!("numbering/{file}")) else {
+            return;
+        };
+        for line in text.lines().skip(1) {
+            let seq = line.split(',').nth(1).unwrap().as_bytes();
+            let Ok(domain) = first_v_domain(seq) else {
+                continue;
+            };
+            let aligned = domain.aligned(seq);
+            let placed = aligned.text.bytes().filter(|residue| *residue != b'-');
+            let residues = domain.v_domain_aa(seq).len();
+            assert_eq!(placed.count() + aligned.unplaced.len(), residues, "{line}");
+            assert_eq!(
+                identity(seq, seq, Compared::V).unwrap(),
+                Some(1.0 - unknown(&domain.v_domain_aa(seq)) / residues as f64),
+                "{line}"
+            );
+            let found = liabilities(seq).unwrap();
+            assert!(found.iter().all(|liability| {
+                let motif = &seq[liability.index - 1..][..liability.motif.len()];
+                motif.eq_ignore_ascii_case(liability.motif.as_bytes())
+            }));
+            all += 1;
+            spilled += usize::from(!aligned.unplaced.is_empty());
+        }
+    }
+    eprintln!("{spilled} of {all} domains have residues without a column");
+    assert!(all > 4_000 && spilled * 50 < all, "{spilled} of {all}");
+}
+
+/// How many residues are `X`.
+fn unknown(residues: &str) -> f64 {
+    residues.matches('X').count() as f64
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn mutant(
 ) -> std::result::Result<String, String> {
     let mutated = antibody::mutate(seq.as_bytes(), mutations, scheme);
     let mutated = mutated.map_err(|error| format!("{}: {error}", error.code()))?;
-    // A letter may have taken the place of a byte of a longer character only where that byte was a letter: never.
+    // Letters took the places of letters, so that this cannot fail.
     String::from_utf8(mutated).map_err(|error| error.to_string())
 }
 

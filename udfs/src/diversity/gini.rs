@@ -83,7 +83,8 @@ fn gini(counts: &Counts, _parameter: f64) -> Option<f64> {
         sum += (2.0 * mean_rank - richness - 1.0) * size as f64 * clones;
         before += clones;
     }
-    Some((sum / (richness * counts.members())).max(0.0))
+    // Equal clones may leave a little below 0, or -0.
+    Some((sum / (richness * counts.members())).max(0.0) + 0.0)
 }
 
 #[cfg(test)]

@@ -87,6 +87,9 @@ fn hill(counts: &Counts, q: f64) -> Option<f64> {
     let members = counts.members();
     // Shares are taken relative to the largest, so that no power of one overflows or vanishes.
     let largest = counts.iter().map(|(size, _)| size as f64).last()? / members;
+    if q == 0.0 {
+        return Some(counts.richness());
+    }
     if q.is_infinite() {
         return Some(1.0 / largest);
     }

@@ -82,7 +82,7 @@ fn shannon(counts: &Counts, _parameter: f64) -> Option<f64> {
         })
         .sum();
     // A single clone has -0.
-    Some(sum.max(0.0))
+    Some(sum + 0.0)
 }
 
 #[cfg(test)]
