@@ -137,3 +137,40 @@ fn single_cell_airr_keeps_its_loci_and_cells() {
     let without_cell = paratope.count("SELECT count(*) FROM chains WHERE cell_id IS NULL");
     assert_eq!(without_cell, 0);
 }
+
+#[test]
+fn structures_feed_three_tables_whose_rows_join() {
+    let Some(corpus) = corpus() else { return };
+    let paratope = corpus.ingest("structures", 0);
+    let entries = pairs(
+        &paratope,
+        "SELECT pdb_id, count(*) AS n FROM structures GROUP BY pdb_id ORDER BY pdb_id",
+    );
+    assert_eq!(
+        entries,
+        [
+            "12e8=4", "1kb5=4", "5omm=3", "6y1l=2", "8ee8=2", "8kdm=7", "8oi2=2"
+        ]
+    );
+    let fvs = pairs(
+        &paratope,
+        "SELECT pairing, count(*) AS n FROM fvs GROUP BY pairing ORDER BY pairing",
+    );
+    assert_eq!(fvs, ["geometry=2", "remark=7"]);
+    // Both chains of each pair that is in its file, by the pair, by the identifier and by the V domain.
+    let joined = paratope.count(
+        "SELECT count(*) FROM fvs JOIN chains AS h ON h.pair_id = fvs.pair_id AND h.sequence_id = fvs.heavy_sequence_id \
+         JOIN chains AS l ON l.pair_id = fvs.pair_id AND l.sequence_id = fvs.light_sequence_id \
+         WHERE h.v_domain_hash = fvs.heavy_v_domain_hash AND l.v_domain_hash = fvs.light_v_domain_hash \
+           AND h.chain = 'heavy' AND l.chain = 'light'",
+    );
+    assert_eq!(joined, 7);
+    let whole = paratope.count(
+        "SELECT count(*) FROM structures JOIN chains USING (sequence_hash, source_file) \
+         WHERE pdb_id = '8kdm' AND cardinality(structures.residues) = length(structures.sequence)",
+    );
+    assert_eq!(whole, 8, "two Fabs, each chain twice");
+    // Once more: nothing is added.
+    corpus.ingest("structures", 0);
+    assert_eq!(paratope.count("SELECT count(*) FROM fvs"), 9);
+}

@@ -21,6 +21,7 @@ mod letters;
 mod lines;
 mod oas;
 mod source;
+mod structure;
 mod table;
 mod target;
 
@@ -34,9 +35,10 @@ pub use format::{Alphabet, Format, Molecules, ReadOptions, Records, Reject, Sour
 pub use input::decompress;
 pub use oas::Oas;
 pub use source::{open_blocking, open_file};
+pub use structure::{Mmcif, Pdb};
 pub use target::{Beside, Target};
 
 /// Every format.
 pub fn all() -> &'static [&'static dyn Format] {
-    &[&Fasta, &Airr, &Oas, &AirrRepertoire]
+    &[&Fasta, &Airr, &Oas, &AirrRepertoire, &Pdb, &Mmcif]
 }

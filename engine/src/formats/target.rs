@@ -13,17 +13,23 @@ pub enum Target {
     Proteins,
     /// `main.protein_chains`
     ProteinChains,
+    /// `main.structures`
+    Structures,
+    /// `main.fvs`
+    Fvs,
     /// `main.chains`: committed last, and only then is an input done.
     Chains,
 }
 
 impl Target {
     /// All, in the order of commits.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Rejects,
         Self::Repertoires,
         Self::Proteins,
         Self::ProteinChains,
+        Self::Structures,
+        Self::Fvs,
         Self::Chains,
     ];
 
@@ -34,6 +40,8 @@ impl Target {
             Self::Repertoires => "main.repertoires",
             Self::Proteins => "main.proteins",
             Self::ProteinChains => "main.protein_chains",
+            Self::Structures => "main.structures",
+            Self::Fvs => "main.fvs",
             Self::Chains => "main.chains",
         }
     }

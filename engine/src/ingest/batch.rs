@@ -330,6 +330,8 @@ fn summarise(input: &Identified, counts: &Counts) -> InputSummary {
         proteins: rows(Target::Proteins),
         protein_chains: rows(Target::ProteinChains),
         repertoires: rows(Target::Repertoires),
+        structures: rows(Target::Structures),
+        fvs: rows(Target::Fvs),
         rejects: rows(Target::Rejects),
         contradictions: counts.contradictions,
         ..InputSummary::new(input, Status::Ingested)

@@ -62,6 +62,10 @@ pub struct InputSummary {
     pub protein_chains: u64,
     /// Rows of `repertoires`.
     pub repertoires: u64,
+    /// Rows of `structures`.
+    pub structures: u64,
+    /// Rows of `fvs`.
+    pub fvs: u64,
     /// Records rejected (`system.rejects`).
     pub rejects: u64,
     /// Records whose source contradicts their sequence (`attributes['contradiction']`).
@@ -80,6 +84,8 @@ impl InputSummary {
             proteins: 0,
             protein_chains: 0,
             repertoires: 0,
+            structures: 0,
+            fvs: 0,
             rejects: 0,
             contradictions: 0,
         }
@@ -100,6 +106,8 @@ impl InputSummary {
             proteins: 0,
             protein_chains: 0,
             repertoires: 0,
+            structures: 0,
+            fvs: 0,
             rejects: 0,
             contradictions: 0,
         }

@@ -44,10 +44,24 @@ pub const DOCUMENTATION: &[Documentation] = &[
         example: "SELECT sequence_id, ab_cdr3(sequence_aa) FROM read_fasta('vh.fasta') LIMIT 10;",
     },
     Documentation {
+        name: "read_mmcif",
+        syntax: "read_mmcif(path [, …])",
+        description: "Chains of structures in mmCIF files, as rows of `structures`: one row a chain of a model, `residues` with a residue for each letter of `sequence`, Cα coordinates in Å, NULL where unobserved.",
+        arguments: &[PATH],
+        example: "SELECT auth_asym_id, chain_type, observed_count FROM read_mmcif('12e8.cif.gz');",
+    },
+    Documentation {
         name: "read_oas",
         syntax: "read_oas(path [, …])",
         description: "Rows of data units of the Observed Antibody Space, unpaired or paired (then two a line).",
         arguments: &[PATH],
         example: "SELECT chain, count(*) FROM read_oas('unit_Heavy.csv.gz') GROUP BY chain;",
+    },
+    Documentation {
+        name: "read_pdb",
+        syntax: "read_pdb(path [, …])",
+        description: "Chains of structures in PDB files, as rows of `structures`: one row a chain of a model, `residues` with a residue for each letter of `sequence`, Cα coordinates in Å, NULL where unobserved.",
+        arguments: &[PATH],
+        example: "SELECT pdb_id, auth_asym_id, ab_cdr3(sequence) FROM read_pdb('12e8.pdb') WHERE chain_type = 'heavy';",
     },
 ];

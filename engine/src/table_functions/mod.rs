@@ -5,6 +5,7 @@
 //! | `read_fasta(path, … [, alphabet])` | FASTA; `alphabet` is `auto`, `nucleotide` or `amino_acid` |
 //! | `read_airr(path, …)` | AIRR Rearrangement tables |
 //! | `read_oas(path, …)` | OAS data units |
+//! | `read_pdb(path, …)`, `read_mmcif(path, …)` | chains of structures, one row a chain of a model |
 //!
 //! A path is a file, a folder, a glob or a URL. The columns are those of the format and `source_file`; what a table has
 //! beside them is in `attributes`. Records that cannot be read are counted and logged, and the rest goes on.
@@ -26,7 +27,7 @@ use read::ReadFunction;
 
 /// Every table function with its name.
 pub fn all() -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
-    use crate::formats::{Airr, Fasta, Oas};
+    use crate::formats::{Airr, Fasta, Mmcif, Oas, Pdb};
     vec![
         (
             "read_fasta",
@@ -34,5 +35,10 @@ pub fn all() -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
         ),
         ("read_airr", Arc::new(ReadFunction::new("read_airr", &Airr))),
         ("read_oas", Arc::new(ReadFunction::new("read_oas", &Oas))),
+        ("read_pdb", Arc::new(ReadFunction::new("read_pdb", &Pdb))),
+        (
+            "read_mmcif",
+            Arc::new(ReadFunction::new("read_mmcif", &Mmcif)),
+        ),
     ]
 }

@@ -24,6 +24,8 @@ const SOURCES: &[&str] = &[
     include_str!("../../../sql/tables/repertoires.sql"),
     include_str!("../../../sql/tables/proteins.sql"),
     include_str!("../../../sql/tables/protein_chains.sql"),
+    include_str!("../../../sql/tables/structures.sql"),
+    include_str!("../../../sql/tables/fvs.sql"),
     include_str!("../../../sql/tables/chains.sql"),
 ];
 

@@ -20,8 +20,8 @@ pub use summary::{files_table, headline};
 /// Ingest sequence files
 ///
 /// Reads files from disk or object stores, plain or compressed (gzip, zstd), recognises their
-/// format by content (FASTA, AIRR Rearrangement TSV, AIRR repertoire metadata, OAS data units),
-/// and adds their records to the lake. Creates the lake where there is none.
+/// format by content (FASTA, AIRR Rearrangement TSV, AIRR repertoire metadata, OAS data units, PDB,
+/// mmCIF), and adds their records to the lake. Creates the lake where there is none.
 ///
 /// The same file with the same options is ingested once, however often it is given. Records that
 /// cannot be read go to the table system.rejects, and the rest goes on.
@@ -54,7 +54,7 @@ pub struct Ingest {
     /// llama, camel, cow, chicken, engineered, other, unknown
     #[arg(long, value_name = "SPECIES", value_parser = species_name, help_heading = "About the records")]
     species: Option<String>,
-    /// Read the files as this format, whatever they look like: fasta, airr, airr-repertoire, oas
+    /// Read the files as this format, whatever they look like: fasta, airr, airr-repertoire, oas, pdb, mmcif
     #[arg(long, value_name = "FORMAT", value_parser = format_name, help_heading = "Reading")]
     input_format: Option<String>,
     /// Letters of FASTA sequences

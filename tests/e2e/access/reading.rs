@@ -54,7 +54,13 @@ async fn files_that_are_not_listed_are_not_read() {
                 "CREATE EXTERNAL TABLE t STORED AS DELTA LOCATION '{place}'"
             ))
             .await;
-        for function in ["read_fasta", "read_airr", "read_oas"] {
+        for function in [
+            "read_fasta",
+            "read_airr",
+            "read_oas",
+            "read_pdb",
+            "read_mmcif",
+        ] {
             server
                 .refuses(&format!("SELECT * FROM {function}('{place}')"))
                 .await;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_null_array};
 
-use super::{Context, constant, species, timestamp};
+use super::{Context, constant, pairs, species, timestamp};
 use crate::error::Result;
 use crate::formats::Target;
 use crate::tables::definitions::definition;
 
 /// Completes rows of a table: its schema, with what the context says of study, subject, sample and repertoire before
-/// what the source says, as in `chains`, and its species where the source has none.
+/// what the source says, as in `chains`, its species where the source has none, and pairs known as in `chains`.
 ///
 /// # Errors
 /// Only a defect: a column of another type than the table's.
@@ -42,6 +42,12 @@ pub fn complete(target: Target, rows: &RecordBatch, context: &Context) -> Result
                 return new_null_array(field.data_type(), count);
             };
             match (field.name().as_str(), context.species.as_deref()) {
+                // As in the rows of `chains` that belong together.
+                ("pair_id", _) => {
+                    let given = column.as_string::<i32>().iter();
+                    let pair = |pair: Option<&str>| Some(pairs::of_source(pair?, context));
+                    Arc::new(given.map(pair).collect::<StringArray>())
+                }
                 ("species", Some(default)) => {
                     let default = species::of(default);
                     let given = column.as_string::<i32>();

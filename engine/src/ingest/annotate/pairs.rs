@@ -21,7 +21,7 @@ pub(super) fn pair_id(
     let file = context.source_file.as_str();
     let study = context.study_id.as_deref().unwrap_or_default();
     if let Some(pair) = source.pair_id.get(row) {
-        return Some(hash(&["source", file, study, pair]));
+        return Some(of_source(pair, context));
     }
     if let Some(cell) = source.cell_id.get(row).filter(|_| is_cell != Some(false)) {
         let repertoire = context
@@ -43,6 +43,12 @@ pub(super) fn pair_id(
         [Chain::Heavy, Chain::Light] | [Chain::Light, Chain::Heavy]
     )
     .then(|| hash(&["record", file, study, &record.to_string()]))
+}
+
+/// `pair_id` of a pair that the source names.
+pub(super) fn of_source(pair: &str, context: &Context) -> String {
+    let study = context.study_id.as_deref().unwrap_or_default();
+    hash(&["source", context.source_file.as_str(), study, pair])
 }
 
 /// 128 bits of SHA-256 over parts that cannot run into each other.

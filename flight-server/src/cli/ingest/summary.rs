@@ -23,12 +23,14 @@ type Count = fn(&InputSummary) -> u64;
 
 /// Counts of an input, with the names of their columns. Those that are 0 for all inputs are left
 /// out, the first two excepted.
-const COUNTS: [(&str, Count); 7] = [
+const COUNTS: [(&str, Count); 9] = [
     ("records", |input| input.records),
     ("chains", |input| input.chains),
     ("proteins", |input| input.proteins),
     ("protein_chains", |input| input.protein_chains),
     ("repertoires", |input| input.repertoires),
+    ("structures", |input| input.structures),
+    ("fvs", |input| input.fvs),
     ("rejects", |input| input.rejects),
     ("contradictions", |input| input.contradictions),
 ];
@@ -150,6 +152,8 @@ mod tests {
             proteins: 0,
             protein_chains: 0,
             repertoires: 0,
+            structures: 0,
+            fvs: 0,
             rejects,
             contradictions: 0,
         }
