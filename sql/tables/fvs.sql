@@ -5,7 +5,7 @@ CREATE TABLE main.fvs (
   pair_id             STRING             COMMENT 'chains.pair_id of both chains; NULL where there is one only',
   heavy_chain         STRING             COMMENT 'structures.auth_asym_id of the VH; NULL where there is none',
   light_chain         STRING             COMMENT 'structures.auth_asym_id of the VL; NULL where there is none; that of the VH in an scFv',
-  pairing             STRING NOT NULL    COMMENT 'remark (REMARK 5 of SAbDab), chain (VH and VL of one chain), geometry (contacts) or none (without partner)',
+  pairing             STRING NOT NULL    COMMENT 'remark (REMARK 5 of SAbDab), chain (VH and VL of one chain), geometry (contacts), summary (a row of SAbDab) or none (without partner)',
   contact_count       INT                COMMENT 'Pairs of Cα of VH and VL within 8 Å',
   heavy_sequence_id   STRING             COMMENT 'chains.sequence_id of the VH',
   light_sequence_id   STRING             COMMENT 'chains.sequence_id of the VL',
@@ -19,6 +19,7 @@ CREATE TABLE main.fvs (
   method              STRING             COMMENT 'structures.method',
   resolution          DOUBLE             COMMENT 'structures.resolution, in Å',
   warnings            ARRAY<STRING>      COMMENT 'Warnings of SAbDab, and chains that its remark names and the file lacks',
+  attributes          MAP<STRING, STRING> COMMENT 'All else the source gave',
   source_file         STRING NOT NULL    COMMENT 'URL of the input',
   source_record       BIGINT NOT NULL    COMMENT 'Fv within the input, from 1, all models counted',
   ingested_at         TIMESTAMP NOT NULL COMMENT 'When the record was ingested (UTC)'

@@ -8,6 +8,8 @@ use crate::binary::{Paratope, Row};
 pub const INGEST_TABLES: &[&str] = &[
     "main.chains",
     "main.proteins",
+    "main.protein_chains",
+    "main.fvs",
     "main.repertoires",
     "system.rejects",
     "system.files",

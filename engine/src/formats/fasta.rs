@@ -47,7 +47,7 @@ impl Format for Fasta {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> Result<SchemaRef> {

@@ -31,6 +31,8 @@ pub struct ReadOptions {
     pub batch_bytes: usize,
     /// A longer record is rejected, with its place, and the file goes on.
     pub max_record_bytes: usize,
+    /// Columns of a table and the fields that they feed, where their names do not tell.
+    pub columns: Vec<(String, String)>,
 }
 
 impl Default for ReadOptions {
@@ -40,6 +42,7 @@ impl Default for ReadOptions {
             batch_records: 2_048,
             batch_bytes: 4 << 20,
             max_record_bytes: 16 << 20,
+            columns: Vec::new(),
         }
     }
 }
@@ -129,6 +132,12 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// Content decides; `file_name` breaks ties.
     fn detect(&self, head: &[u8], file_name: &str) -> u8;
 
+    /// Names of files that may lie beside `file_name` and are read with it (the sequences of annotated contigs), the likeliest
+    /// first. One that is missing changes what the rows hold, and not whether they can be read.
+    fn companions(&self, _file_name: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Starts reading. `input` is what [`decompress`](super::decompress) returns: plain text without a
     /// byte order mark.
     ///
@@ -140,6 +149,28 @@ pub trait Format: Send + Sync + std::fmt::Debug {
         source_file: &str,
         options: &ReadOptions,
     ) -> Result<Box<dyn Records>>;
+
+    /// As [`open`](Self::open), with the file beside it that [`companions`](Self::companions) names, where it is there.
+    ///
+    /// # Errors
+    /// As `open`, for either file.
+    fn open_with(
+        &self,
+        input: Box<dyn BufRead + Send>,
+        _companion: Option<Companion>,
+        source_file: &str,
+        options: &ReadOptions,
+    ) -> Result<Box<dyn Records>> {
+        self.open(input, source_file, options)
+    }
+}
+
+/// A file that is read with another.
+pub struct Companion {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its text, as [`decompress`](super::decompress) returns it.
+    pub input: Box<dyn BufRead + Send>,
 }
 
 /// A file being read.

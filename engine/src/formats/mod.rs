@@ -13,17 +13,23 @@
 mod airr;
 mod airr_repertoire;
 mod columns;
+mod csv;
+mod delimited;
 mod detect;
 mod fasta;
 mod format;
 mod input;
 mod letters;
 mod lines;
+mod molecules;
+mod nested;
 mod oas;
+mod sabdab;
 mod source;
 mod structure;
 mod table;
 mod target;
+mod tenx;
 
 pub use airr::Airr;
 pub(crate) use airr::{OURS, REQUIRED as AIRR_REQUIRED, SUBSTANCE as AIRR_SUBSTANCE};
@@ -31,14 +37,30 @@ pub use airr_repertoire::AirrRepertoire;
 pub(crate) use columns::map_builder;
 pub use detect::{DETECT_BYTES, by_name, detect};
 pub use fasta::Fasta;
-pub use format::{Alphabet, Format, Molecules, ReadOptions, Records, Reject, SourceBatch};
+pub use format::{
+    Alphabet, Companion, Format, Molecules, ReadOptions, Records, Reject, SourceBatch,
+};
 pub use input::decompress;
+pub use molecules::{Molecules as MoleculeTable, check_columns, column_mapping};
+pub(crate) use nested::lists;
 pub use oas::Oas;
+pub use sabdab::Sabdab;
 pub use source::{open_blocking, open_file};
 pub use structure::{Mmcif, Pdb};
 pub use target::{Beside, Target};
+pub use tenx::TenX;
 
 /// Every format.
 pub fn all() -> &'static [&'static dyn Format] {
-    &[&Fasta, &Airr, &Oas, &AirrRepertoire, &Pdb, &Mmcif]
+    &[
+        &Fasta,
+        &Airr,
+        &Oas,
+        &TenX,
+        &Pdb,
+        &Mmcif,
+        &Sabdab,
+        &MoleculeTable,
+        &AirrRepertoire,
+    ]
 }

@@ -1,6 +1,5 @@
 //! Data units of the Observed Antibody Space: a line of metadata, a header, and CSV rows of one or two chains.
 
-mod csv;
 mod layout;
 mod metadata;
 #[cfg(test)]
@@ -11,10 +10,10 @@ use std::io::BufRead;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use self::csv::split;
 use self::layout::{Side, first_line, header, side, sides};
 use self::metadata::Metadata;
 use super::columns::{Rows, Value, source_schema, stable_id};
+use super::csv::split;
 use super::lines::{Lines, Step};
 use super::{Beside, Format, Molecules, ReadOptions, Records, Reject, SourceBatch, Target, detect};
 use crate::error::Result;
@@ -97,7 +96,7 @@ impl Format for Oas {
             let mut cells = (String::new(), Vec::new());
             let names = std::str::from_utf8(line)
                 .ok()
-                .and_then(|line| split(line, &mut cells.0, &mut cells.1).ok());
+                .and_then(|line| split(line, b',', &mut cells.0, &mut cells.1).ok());
             let known = names.map_or(0, |names| {
                 names.filter(|name| KNOWN.contains(&side(name).1)).count()
             });
@@ -235,7 +234,7 @@ impl OasRecords {
                 return Ok(Some(format!("byte {byte} is not valid UTF-8")));
             }
         };
-        let cells = match split(text, &mut self.scratch, &mut self.ends) {
+        let cells = match split(text, b',', &mut self.scratch, &mut self.ends) {
             Ok(cells) => cells,
             Err(wrong) => return Ok(Some(wrong.to_string())),
         };

@@ -1,4 +1,4 @@
-//! Tables of text (AIRR, OAS): which of our columns each of theirs feeds, and what a cell means.
+//! Tables of text (AIRR, OAS, 10x): which of our columns each of theirs feeds, and what a cell means.
 
 use arrow::datatypes::{DataType, Schema};
 
@@ -33,6 +33,7 @@ enum Kind {
 pub(super) struct Layout {
     names: Vec<String>,
     targets: Vec<Target>,
+    nulls: &'static [&'static str],
 }
 
 impl Layout {
@@ -70,7 +71,17 @@ impl Layout {
             let is_taken = matches!(target, Target::Column(..)) && targets.contains(&target);
             targets.push(if is_taken { Target::Attribute } else { target });
         }
-        Ok(Self { names, targets })
+        Ok(Self {
+            names,
+            targets,
+            nulls: &[],
+        })
+    }
+
+    /// With these words for an empty cell.
+    pub(super) fn with_nulls(mut self, words: &'static [&'static str]) -> Self {
+        self.nulls = words;
+        self
     }
 
     /// Columns of the file.
@@ -78,7 +89,7 @@ impl Layout {
         self.names.len()
     }
 
-    /// Sets a row's cells: empty ones are NULL. Says what is wrong with the first that cannot be read.
+    /// Sets a row's cells: empty ones, and words that stand for that, are NULL. Says what is wrong with the first that cannot be read.
     pub(super) fn fill<'a>(
         &'a self,
         cells: impl Iterator<Item = &'a str>,
@@ -88,7 +99,7 @@ impl Layout {
         values.fill(Value::Null);
         attributes.clear();
         for ((cell, name), target) in cells.zip(&self.names).zip(&self.targets) {
-            if cell.is_empty() {
+            if cell.is_empty() || self.nulls.contains(&cell) {
                 continue;
             }
             match target {

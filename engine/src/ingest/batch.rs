@@ -204,6 +204,7 @@ async fn write_group(
         .collect();
     let read_options = ReadOptions {
         alphabet: options.alphabet,
+        columns: options.columns.clone(),
         ..ReadOptions::default()
     };
     let context = match session::write_context(lake) {

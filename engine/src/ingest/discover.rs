@@ -28,12 +28,62 @@ pub struct Input {
     path: Path,
     /// Whether it is a file of this machine.
     is_local: bool,
+    /// A file beside it that is read with it.
+    pub companion: Option<Box<Input>>,
 }
 
 impl Input {
     /// The last part of the path.
     pub fn file_name(&self) -> &str {
         self.path.filename().unwrap_or(&self.url)
+    }
+
+    /// Bytes to read, those of a companion included.
+    pub fn bytes(&self) -> u64 {
+        let beside = self.companion.as_ref().map_or(0, |other| other.size);
+        self.size + beside
+    }
+
+    /// The file of another name in the same folder, if it is there and may be read.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub async fn beside(&self, name: &str) -> Result<Option<Self>> {
+        let path = self.path_beside(name);
+        match self.store.head(&path).await {
+            Ok(meta) => Ok(Some(Self {
+                url: self.url_beside(name),
+                size: meta.size,
+                store: Arc::clone(&self.store),
+                path,
+                is_local: self.is_local,
+                companion: None,
+            })),
+            // Where listing is not allowed, S3 says that a missing object is forbidden.
+            Err(
+                object_store::Error::NotFound { .. }
+                | object_store::Error::PermissionDenied { .. }
+                | object_store::Error::Unauthenticated { .. },
+            ) => Ok(None),
+            Err(error) => Err(Error::from(error).context(self.url_beside(name))),
+        }
+    }
+
+    /// The URL that a file of another name in the same folder has.
+    pub fn url_beside(&self, name: &str) -> String {
+        match Url::parse(&self.url) {
+            Ok(mut url) => {
+                url.set_path(self.path_beside(name).as_ref());
+                redact(&url)
+            }
+            Err(_) => name.to_string(),
+        }
+    }
+
+    fn path_beside(&self, name: &str) -> Path {
+        let mut parts: Vec<_> = self.path.parts().collect();
+        parts.pop();
+        Path::from_iter(parts).join(name)
     }
 
     /// Opens the stored bytes for reading on a thread that may block.
@@ -134,6 +184,7 @@ fn input(url: &Url, store: &Arc<dyn ObjectStore>, meta: object_store::ObjectMeta
         is_local: full.scheme() == "file",
         store: Arc::clone(store),
         path: meta.location,
+        companion: None,
     }
 }
 
@@ -153,12 +204,12 @@ pub fn groups(inputs: Vec<Input>, limit: u64) -> Vec<Vec<Input>> {
     let mut bytes = 0;
     for input in inputs {
         match groups.last_mut() {
-            Some(group) if bytes + input.size <= limit => {
-                bytes += input.size;
+            Some(group) if bytes + input.bytes() <= limit => {
+                bytes += input.bytes();
                 group.push(input);
             }
             _ => {
-                bytes = input.size;
+                bytes = input.bytes();
                 groups.push(vec![input]);
             }
         }

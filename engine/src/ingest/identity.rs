@@ -21,10 +21,12 @@ pub struct Identified {
     pub input: Input,
     /// How it is read.
     pub format: &'static dyn Format,
-    /// SHA-256 (hex) of content, reader, its version and `options`.
+    /// SHA-256 (hex) of content, reader, its version, `options` and the content of a companion.
     pub id: String,
     /// SHA-256 (hex) of the stored bytes.
     pub content: String,
+    /// The same of the file that is read with it.
+    pub companion_content: Option<String>,
     /// Options that change rows (JSON).
     pub options: String,
 }
@@ -46,37 +48,30 @@ pub async fn identify(input: Input, options: &IngestOptions) -> Result<Identifie
 }
 
 fn identify_blocking(
-    input: Input,
+    mut input: Input,
     format: Option<String>,
     options: String,
     handle: &Handle,
 ) -> Result<Identified> {
-    let mut stored = input.open(handle)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0_u8; CHUNK];
-    let mut head = Vec::new();
-    loop {
-        let count = stored.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        hash.update(&buffer[..count]);
-        if head.len() < DETECT_BYTES {
-            head.extend_from_slice(&buffer[..count]);
-        }
-    }
-    let content = hex(&hash.finalize());
+    let (content, head) = digest(&input, handle)?;
     let format = match format {
         Some(name) => formats::by_name(&name)?,
         None => formats::detect(&plain_head(head)?, input.file_name())?,
     };
+    // Its name may have promised another format than its content.
+    let names = format.companions(input.file_name());
+    input.companion = input
+        .companion
+        .filter(|companion| names.iter().any(|name| name == companion.file_name()));
+    let companion_content = match &input.companion {
+        Some(companion) => Some(digest(companion, handle)?.0),
+        None => None,
+    };
+    let version = format.version().to_string();
+    let mut parts = vec![content.as_str(), format.name(), &version, &options];
+    parts.extend(companion_content.as_deref());
     let mut hash = Sha256::new();
-    for part in [
-        content.as_str(),
-        format.name(),
-        &format.version().to_string(),
-        &options,
-    ] {
+    for part in parts {
         hash.update(part);
         hash.update([0]);
     }
@@ -85,8 +80,27 @@ fn identify_blocking(
         input,
         format,
         content,
+        companion_content,
         options,
     })
+}
+
+/// SHA-256 (hex) of the stored bytes, and the first of them.
+fn digest(input: &Input, handle: &Handle) -> Result<(String, Vec<u8>)> {
+    let mut stored = input.open(handle)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0_u8; CHUNK];
+    let mut head = Vec::new();
+    loop {
+        let count = stored.read(&mut buffer)?;
+        if count == 0 {
+            return Ok((hex(&hash.finalize()), head));
+        }
+        hash.update(&buffer[..count]);
+        if head.len() < DETECT_BYTES {
+            head.extend_from_slice(&buffer[..count]);
+        }
+    }
 }
 
 /// The first bytes of an input, decompressed; a stream that is cut off shows what came before.
@@ -111,15 +125,21 @@ fn row_options(options: &IngestOptions) -> String {
         Alphabet::Nucleotide => Some("nucleotide"),
         Alphabet::AminoAcid => Some("amino_acid"),
     };
-    json!({
+    let mut all = json!({
         "alphabet": alphabet,
         "repertoire_id": options.repertoire_id,
         "sample_id": options.sample_id,
         "species": options.species,
         "study_id": options.study_id,
         "subject_id": options.subject_id,
-    })
-    .to_string()
+    });
+    // Only where there are any, so that the identity of other inputs stays what it was.
+    if !options.columns.is_empty() {
+        let mut columns = options.columns.clone();
+        columns.sort_unstable();
+        all["columns"] = json!(columns);
+    }
+    all.to_string()
 }
 
 /// Lower-case hexadecimal.

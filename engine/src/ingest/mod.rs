@@ -9,6 +9,7 @@
 pub mod annotate;
 mod batch;
 mod book;
+mod companions;
 mod discover;
 mod identity;
 mod ledger;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::formats;
+use crate::formats::{self, Format as _};
 use crate::lake::Lake;
 use crate::storage::Access;
 
@@ -51,10 +52,36 @@ pub struct IngestOptions {
     pub format: Option<String>,
     /// Nucleotides or amino acids, where content misleads.
     pub alphabet: Alphabet,
+    /// Columns of a table and the fields of a molecule that they feed (format `table`, which this implies).
+    pub columns: Vec<(String, String)>,
     /// Remove what earlier ingests of the same file left, in the commit that adds the new rows.
     pub replace: bool,
     /// A file with more rejects than this fails as a whole.
     pub max_rejects: Option<u64>,
+}
+
+impl IngestOptions {
+    /// With the format that a mapping of columns implies.
+    ///
+    /// # Errors
+    /// A format or a field that is not known; a mapping beside a format that takes none.
+    fn completed(&self) -> Result<Self> {
+        let mut options = self.clone();
+        if !options.columns.is_empty() {
+            formats::check_columns(&options.columns)?;
+            let table = formats::MoleculeTable.name();
+            let format = options.format.get_or_insert_with(|| table.into());
+            if !format.eq_ignore_ascii_case(table) {
+                return Err(Error::Invalid(format!(
+                    "columns are mapped for the format {table}, not {format}: leave one of the two out"
+                )));
+            }
+        }
+        if let Some(format) = &options.format {
+            formats::by_name(format)?;
+        }
+        Ok(options)
+    }
 }
 
 /// Ingests files, folders, globs and URLs into the lake, as far as `access` lets them be read.
@@ -72,9 +99,7 @@ pub async fn ingest(
     progress: &Arc<Progress>,
 ) -> Result<Summary> {
     let started = Instant::now();
-    if let Some(format) = &options.format {
-        formats::by_name(format)?;
-    }
+    let options = &options.completed()?;
     if let Some(species) = &options.species {
         check_species(species)?;
     }
@@ -87,6 +112,7 @@ pub async fn ingest(
         }
     }
     discover::drop_repeated(&mut found);
+    summaries.extend(companions::attach(&mut found, options).await?);
     progress.expect(&found);
     let mut ledger = ledger::Ledger::load(lake).await?;
     let limit = lake.config().ingest.commit_bytes;
@@ -130,7 +156,7 @@ async fn ingest_group(
     for input in identified {
         let repeated = fresh.iter().any(|other| other.id == input.id);
         if repeated || (ledger.contains(&input.id) && !options.replace) {
-            progress.skipped(input.input.size);
+            progress.skipped(input.input.bytes());
             summaries.push(InputSummary::already(&input));
         } else {
             fresh.push(input);

@@ -17,7 +17,7 @@ use super::annotate::{self, Context};
 use super::identity::Identified;
 use super::source::Source;
 use crate::error::{Error, Result};
-use crate::formats::{self, ReadOptions, SourceBatch, Target};
+use crate::formats::{self, Companion, ReadOptions, SourceBatch, Target};
 
 /// Batches waiting for each annotating thread.
 const WAITING: usize = 2;
@@ -176,16 +176,40 @@ fn read_one(
     let input = &job.input;
     let source = Source::new(input.input.open(handle)?, Arc::clone(&shared.progress));
     let text = formats::decompress(Box::new(source.clone()))?;
-    let mut records = input
-        .format
-        .open(text, &job.context.source_file, &shared.read_options)?;
+    let (beside, companion) = companion(shared, input, handle)?.unzip();
+    let mut records = input.format.open_with(
+        text,
+        companion,
+        &job.context.source_file,
+        &shared.read_options,
+    )?;
     while let Some(batch) = records.next_batch()? {
         if shared.stopped() || sender.send((index, batch)).is_err() {
             return Ok(());
         }
     }
     drop(records);
+    if let (Some(beside), Some(content)) = (beside, &input.companion_content) {
+        beside.check_unchanged(content)?;
+    }
     source.check_unchanged(&input.content)
+}
+
+/// The file that an input is read with: its stored bytes, and their text.
+fn companion(
+    shared: &Shared,
+    input: &Identified,
+    handle: &Handle,
+) -> Result<Option<(Source, Companion)>> {
+    let Some(file) = &input.input.companion else {
+        return Ok(None);
+    };
+    let source = Source::new(file.open(handle)?, Arc::clone(&shared.progress));
+    let name = file.file_name().to_string();
+    let input = formats::decompress(Box::new(source.clone()))
+        .map_err(|error| error.context(name.as_str()))?;
+    let companion = Companion { name, input };
+    Ok(Some((source, companion)))
 }
 
 fn annotate_all(

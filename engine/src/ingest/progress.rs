@@ -23,7 +23,7 @@ pub struct Progress {
 
 impl Progress {
     pub(super) fn expect(&self, inputs: &[Input]) {
-        let bytes = inputs.iter().map(|input| input.size).sum();
+        let bytes = inputs.iter().map(Input::bytes).sum();
         self.files_total
             .store(inputs.len() as u64, Ordering::Relaxed);
         self.bytes_total.store(bytes, Ordering::Relaxed);

@@ -37,6 +37,8 @@ pub enum Status {
     Ingested,
     /// Its rows were in the lake before.
     AlreadyIngested,
+    /// It was read together with the input that `read_with` names, and is no input of its own.
+    Companion,
     /// Nothing of it is in the lake; `error` says why.
     Failed,
 }
@@ -52,6 +54,8 @@ pub struct InputSummary {
     pub status: Status,
     /// Why it failed.
     pub error: Option<String>,
+    /// The file name of the input that it belongs to.
+    pub read_with: Option<String>,
     /// Records read.
     pub records: u64,
     /// Rows of `chains`.
@@ -79,6 +83,7 @@ impl InputSummary {
             format: Some(input.format.name().to_string()),
             status,
             error: None,
+            read_with: None,
             records: 0,
             chains: 0,
             proteins: 0,
@@ -95,12 +100,23 @@ impl InputSummary {
         Self::new(input, Status::AlreadyIngested)
     }
 
+    pub(super) fn companion(source_file: &str, owner: &str) -> Self {
+        Self {
+            format: None,
+            status: Status::Companion,
+            error: None,
+            read_with: Some(owner.to_string()),
+            ..Self::failed(source_file, &Error::Internal(String::new()))
+        }
+    }
+
     pub(super) fn failed(source_file: &str, error: &Error) -> Self {
         Self {
             source_file: source_file.to_string(),
             format: None,
             status: Status::Failed,
             error: Some(error.to_string()),
+            read_with: None,
             records: 0,
             chains: 0,
             proteins: 0,

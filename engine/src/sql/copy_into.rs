@@ -7,12 +7,12 @@ use datafusion::sql::sqlparser::ast::ObjectName;
 
 use super::target::split;
 use crate::error::{Error, Result};
+use crate::formats::column_mapping;
 use crate::ingest::{self, Alphabet, IngestOptions, InputSummary, Progress, Status};
 use crate::session::{Answer, Session};
 
 /// What the options are called.
-const OPTIONS: &str =
-    "study, subject, sample, repertoire, species, input_format, alphabet, replace, max_rejects";
+const OPTIONS: &str = "study, subject, sample, repertoire, species, input_format, alphabet, map, replace, max_rejects";
 
 /// Ingests files; answers with a row for each.
 ///
@@ -66,6 +66,15 @@ fn parse(options: Vec<(String, String)>) -> Result<IngestOptions> {
                     _ => return Err(wrong("auto, nucleotide or amino_acid")),
                 }
             }
+            // 'INN=name, VH=heavy'
+            "map" => {
+                for pair in value.split(',') {
+                    let mapped = column_mapping(pair);
+                    parsed
+                        .columns
+                        .push(mapped.ok_or_else(|| wrong("COLUMN=FIELD, …"))?);
+                }
+            }
             "replace" => parsed.replace = value.parse().map_err(|_| wrong("true or false"))?,
             "max_rejects" => {
                 parsed.max_rejects = Some(value.parse().map_err(|_| wrong("a whole number"))?);
@@ -84,6 +93,7 @@ fn status(status: Status) -> &'static str {
     match status {
         Status::Ingested => "ingested",
         Status::AlreadyIngested => "already_ingested",
+        Status::Companion => "companion",
         Status::Failed => "failed",
     }
 }

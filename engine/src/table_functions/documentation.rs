@@ -24,6 +24,13 @@ const PATH: (&str, &str) = (
 /// Documentation of every function in [`all`](super::all).
 pub const DOCUMENTATION: &[Documentation] = &[
     Documentation {
+        name: "read_10x",
+        syntax: "read_10x(path [, …])",
+        description: "Rows of Cell Ranger's `all_contig_annotations.csv` and `filtered_contig_annotations.csv`, one a contig. `sequence` comes from the `_contig.fasta` of the same prefix in the same folder and is NULL where there is none; then `sequence_aa` is the regions of the V domain joined, where the file gives them.",
+        arguments: &[PATH],
+        example: "SELECT locus, count(DISTINCT cell_id) FROM read_10x('filtered_contig_annotations.csv') WHERE productive GROUP BY locus;",
+    },
+    Documentation {
         name: "read_airr",
         syntax: "read_airr(path [, …])",
         description: "Rows of AIRR Rearrangement tables (v1.5, v2.0), one a record; custom columns are in `attributes`. Records that cannot be read are counted, logged and left out.",
@@ -63,5 +70,25 @@ pub const DOCUMENTATION: &[Documentation] = &[
         description: "Chains of structures in PDB files, as rows of `structures`: one row a chain of a model, `residues` with a residue for each letter of `sequence`, Cα coordinates in Å, NULL where unobserved.",
         arguments: &[PATH],
         example: "SELECT pdb_id, auth_asym_id, ab_cdr3(sequence) FROM read_pdb('12e8.pdb') WHERE chain_type = 'heavy';",
+    },
+    Documentation {
+        name: "read_sabdab",
+        syntax: "read_sabdab(path [, …])",
+        description: "Rows of summaries of SAbDab, one an Fv, as they go to `fvs`: chains, antigens, affinity (mol/L), method, resolution (Å); models count from 1. All other columns are in `attributes`.",
+        arguments: &[PATH],
+        example: "SELECT pdb_id, heavy_chain, light_chain, affinity_kd_m FROM read_sabdab('sabdab_summary_all.tsv') WHERE resolution < 2.5;",
+    },
+    Documentation {
+        name: "read_table",
+        syntax: "read_table(path [, …] [, 'column=field', …])",
+        description: "Rows of tables of molecules (CSV or TSV with a header), as they go to `proteins`. Tables of therapeutics laid out as Thera-SAbDab are known; of others the arguments say which column feeds which field. Cells without a field of their own, and sequences of V domains, are in `attributes`.",
+        arguments: &[
+            PATH,
+            (
+                "column=field",
+                "A column and what it holds: protein_id, name, names, kind, description, target, format, stage, organism, study_id, sequence_aa, heavy, light, heavy_2, light_2, pdb, cross_references.DATABASE",
+            ),
+        ],
+        example: "SELECT name, target FROM read_table('therapeutics.csv', 'INN=name', 'Antigen=target');",
     },
 ];

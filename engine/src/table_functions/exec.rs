@@ -20,13 +20,15 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning,
     PlanProperties, ReplaceChildrenOptions,
 };
+use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
 use url::Url;
 
 use crate::error::Error;
-use crate::formats::{Alphabet, Format, ReadOptions, Reject, decompress, open_file};
+use crate::formats::{Alphabet, Companion, Format, ReadOptions, Reject, decompress, open_file};
+use crate::storage::redact;
 
 /// Batches read ahead of the query.
 const AHEAD: usize = 2;
@@ -44,11 +46,28 @@ pub struct SourceFile {
     pub shown: String,
 }
 
+impl SourceFile {
+    /// The file of another name in the same folder, which may be there or not.
+    pub(super) fn beside(&self, name: &str) -> Self {
+        let mut parts: Vec<_> = self.path.parts().collect();
+        parts.pop();
+        let path = Path::from_iter(parts).join(name);
+        let mut url = self.url.clone();
+        url.set_path(path.as_ref());
+        Self {
+            shown: redact(&url),
+            url,
+            path,
+        }
+    }
+}
+
 /// Reads files of one format.
 #[derive(Debug, Clone)]
 pub struct ReadExec {
     format: &'static dyn Format,
     alphabet: Alphabet,
+    columns: Vec<(String, String)>,
     partitions: Vec<Vec<SourceFile>>,
     projection: Option<Vec<usize>>,
     limit: Option<usize>,
@@ -89,12 +108,24 @@ impl ReadExec {
         Ok(Self {
             format,
             alphabet,
+            columns: Vec::new(),
             partitions,
             projection,
             limit,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         })
+    }
+
+    /// With these columns of a table feeding these fields ([`ReadOptions::columns`]).
+    pub fn with_columns(mut self, columns: Vec<(String, String)>) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    /// Columns and the fields that they feed.
+    pub fn columns(&self) -> &[(String, String)] {
+        &self.columns
     }
 
     /// The format.
@@ -206,6 +237,7 @@ impl ExecutionPlan for ReadExec {
             format: self.format,
             options: ReadOptions {
                 alphabet: self.alphabet,
+                columns: self.columns.clone(),
                 batch_records: context.session_config().batch_size(),
                 ..ReadOptions::default()
             },
@@ -249,7 +281,11 @@ impl Scan {
         let named = |error: Error| DataFusionError::from(error.context(&file.shown));
         let stored = self.open(file).map_err(named)?;
         let input = decompress(stored).map_err(named)?;
-        let mut records = self.format.open(input, &file.shown, &self.options)?;
+        let beside = self.companion(file).map_err(named)?;
+        let mut records = self
+            .format
+            .open_with(input, beside, &file.shown, &self.options)
+            .map_err(named)?;
         let mut rejected = 0u64;
         while self.left > 0 {
             let timer = self.metrics.elapsed_compute().timer();
@@ -283,6 +319,36 @@ impl Scan {
         let store = self.runtime.object_store_registry.get_store(&file.url)?;
         let handle = Handle::try_current().map_err(|error| Error::Internal(error.to_string()))?;
         open_file(&store, &file.path, file.url.scheme() == "file", &handle)
+    }
+
+    /// The file beside this one that the format reads with it, if it is there and may be read.
+    fn companion(&self, file: &SourceFile) -> Result<Option<Companion>, Error> {
+        let names = self
+            .format
+            .companions(file.path.filename().unwrap_or_default());
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let store = self.runtime.object_store_registry.get_store(&file.url)?;
+        let handle = Handle::try_current().map_err(|error| Error::Internal(error.to_string()))?;
+        for name in names {
+            let beside = file.beside(&name);
+            match handle.block_on(store.head(&beside.path)) {
+                Ok(_) => {
+                    let input = decompress(self.open(&beside)?)
+                        .map_err(|error| error.context(&beside.shown))?;
+                    return Ok(Some(Companion { name, input }));
+                }
+                // Where listing is not allowed, S3 says that a missing object is forbidden.
+                Err(
+                    object_store::Error::NotFound { .. }
+                    | object_store::Error::PermissionDenied { .. }
+                    | object_store::Error::Unauthenticated { .. },
+                ) => {}
+                Err(error) => return Err(Error::from(error).context(beside.shown)),
+            }
+        }
+        Ok(None)
     }
 
     /// The wanted columns; the last of all is `source_file`.

@@ -6,6 +6,9 @@
 //! | `read_airr(path, …)` | AIRR Rearrangement tables |
 //! | `read_oas(path, …)` | OAS data units |
 //! | `read_pdb(path, …)`, `read_mmcif(path, …)` | chains of structures, one row a chain of a model |
+//! | `read_10x(path, …)` | contig annotations of Cell Ranger, with the sequences beside them |
+//! | `read_sabdab(path, …)` | summaries of SAbDab: rows of `fvs` |
+//! | `read_table(path, … [, 'column=field', …])` | tables of molecules: rows of `proteins` |
 //!
 //! A path is a file, a folder, a glob or a URL. The columns are those of the format and `source_file`; what a table has
 //! beside them is in `attributes`. Records that cannot be read are counted and logged, and the rest goes on.
@@ -27,7 +30,7 @@ use read::ReadFunction;
 
 /// Every table function with its name.
 pub fn all() -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
-    use crate::formats::{Airr, Fasta, Mmcif, Oas, Pdb};
+    use crate::formats::{Airr, Fasta, Mmcif, MoleculeTable, Oas, Pdb, Sabdab, TenX};
     vec![
         (
             "read_fasta",
@@ -39,6 +42,15 @@ pub fn all() -> Vec<(&'static str, Arc<dyn TableFunctionImpl>)> {
         (
             "read_mmcif",
             Arc::new(ReadFunction::new("read_mmcif", &Mmcif)),
+        ),
+        ("read_10x", Arc::new(ReadFunction::new("read_10x", &TenX))),
+        (
+            "read_sabdab",
+            Arc::new(ReadFunction::new("read_sabdab", &Sabdab)),
+        ),
+        (
+            "read_table",
+            Arc::new(ReadFunction::new("read_table", &MoleculeTable)),
         ),
     ]
 }

@@ -1,5 +1,6 @@
 //! `read_*`: the function as a caller sees it, and the table it gives.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -9,10 +10,11 @@ use datafusion::common::{ScalarValue, plan_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use object_store::path::Path;
 
-use super::exec::ReadExec;
+use super::exec::{ReadExec, SourceFile};
 use super::listing::list;
-use crate::formats::{Alphabet, Format};
+use crate::formats::{Alphabet, Format, MoleculeTable, column_mapping};
 
 /// Reads files of one format.
 #[derive(Debug)]
@@ -55,6 +57,15 @@ impl TableFunctionImpl for ReadFunction {
                 paths.pop();
             }
         }
+        let mut columns = Vec::new();
+        if self.format.name() == MoleculeTable.name() {
+            while paths.len() > 1
+                && let Some(mapped) = paths.last().and_then(|word| column_mapping(word))
+            {
+                columns.insert(0, mapped);
+                paths.pop();
+            }
+        }
         if paths.is_empty() {
             let name = self.name;
             return plan_err!("{name} needs a file, folder, glob or URL: {name}('path')");
@@ -65,6 +76,7 @@ impl TableFunctionImpl for ReadFunction {
             format: self.format,
             paths,
             alphabet,
+            columns,
             schema: Arc::new(Schema::new(fields)),
         }))
     }
@@ -85,7 +97,24 @@ struct Files {
     format: &'static dyn Format,
     paths: Vec<String>,
     alphabet: Alphabet,
+    columns: Vec<(String, String)>,
     schema: SchemaRef,
+}
+
+impl Files {
+    /// A file that another of them is read with is no file of the table.
+    fn leave_out_companions(&self, files: &mut Vec<SourceFile>) {
+        let companions: HashSet<Path> = files
+            .iter()
+            .flat_map(|file| {
+                let names = self
+                    .format
+                    .companions(file.path.filename().unwrap_or_default());
+                names.into_iter().map(|name| file.beside(&name).path)
+            })
+            .collect();
+        files.retain(|file| !companions.contains(&file.path));
+    }
 }
 
 #[async_trait]
@@ -109,8 +138,9 @@ impl TableProvider for Files {
         for path in &self.paths {
             files.extend(list(path, state.runtime_env()).await?);
         }
+        self.leave_out_companions(&mut files);
         let partitions = state.config().target_partitions();
-        Ok(Arc::new(ReadExec::try_new(
+        let scan = ReadExec::try_new(
             self.format,
             self.alphabet,
             files,
@@ -118,6 +148,7 @@ impl TableProvider for Files {
             Arc::clone(&self.schema),
             projection.cloned(),
             limit,
-        )?))
+        )?;
+        Ok(Arc::new(scan.with_columns(self.columns.clone())))
     }
 }

@@ -133,6 +133,52 @@ async fn objects_of_a_store_are_read_through_the_session() {
 }
 
 #[tokio::test]
+async fn the_sequences_beside_a_table_of_contigs_are_read_with_it_from_a_store_too() {
+    let context = session();
+    let store = Arc::new(InMemory::new());
+    let table = "barcode,is_cell,contig_id,reads,umis\nB-1,True,B-1_contig_1,9,3\n";
+    for (path, text) in [
+        ("run/all_contig_annotations.csv", table),
+        ("run/all_contig.fasta", ">B-1_contig_1\nACGT\n"),
+        ("other/all_contig_annotations.csv", table),
+    ] {
+        store.put(&path.into(), text.into()).await.unwrap();
+    }
+    let url = Url::parse("s3://bucket").unwrap();
+    context.runtime_env().register_object_store(&url, store);
+    for (path, rows, sequences) in [
+        ("s3://bucket/run/all_contig_annotations.csv", "1", "1"),
+        ("s3://bucket/run", "1", "1"),
+        ("s3://bucket/other", "1", "0"),
+    ] {
+        let count = |what: &str| format!("SELECT count({what}) FROM read_10x('{path}')");
+        assert_eq!(value(&context, &count("*")).await, rows, "{path}");
+        assert_eq!(
+            value(&context, &count("sequence")).await,
+            sequences,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn columns_of_a_table_are_mapped_by_arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.csv");
+    std::fs::write(&path, "INN,VH,mine\nx,EVQ,1\n").unwrap();
+    let (context, path) = (session(), path.display());
+    let sql = format!("SELECT name FROM read_table('{path}', 'INN=name', 'VH=heavy')");
+    assert_eq!(value(&context, &sql).await, "x");
+    let error = query(&context, &format!("SELECT * FROM read_table('{path}')"))
+        .await
+        .unwrap_err();
+    assert!(
+        error.contains("m.csv") && error.contains("=name"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said_with_the_remedy() {
     let (context, folder) = (session(), folder());
     let path = folder.path().display();

@@ -20,8 +20,9 @@ pub use summary::{files_table, headline};
 /// Ingest sequence files
 ///
 /// Reads files from disk or object stores, plain or compressed (gzip, zstd), recognises their
-/// format by content (FASTA, AIRR Rearrangement TSV, AIRR repertoire metadata, OAS data units, PDB,
-/// mmCIF), and adds their records to the lake. Creates the lake where there is none.
+/// format by content (FASTA, AIRR Rearrangement TSV, AIRR repertoire metadata, OAS data units,
+/// contig annotations of 10x Genomics with the FASTA beside them, PDB, mmCIF, summaries of SAbDab, tables of
+/// therapeutics), and adds their records to the lake. Creates the lake where there is none.
 ///
 /// The same file with the same options is ingested once, however often it is given. Records that
 /// cannot be read go to the table system.rejects, and the rest goes on.
@@ -30,6 +31,8 @@ pub use summary::{files_table, headline};
 Examples:
   paratope ingest --species human --study smith_2024 data/*.fasta.gz
   paratope ingest s3://bucket/oas/SRR*.csv.gz
+  paratope ingest --species human run1/filtered_contig_annotations.csv
+  paratope ingest --map INN=name --map VH=heavy --map VL=light molecules.csv
   paratope ingest --replace --species human --format json heavy.tsv
 
 Exit status 3 says that files failed while others went in, or that records were rejected:
@@ -54,12 +57,18 @@ pub struct Ingest {
     /// llama, camel, cow, chicken, engineered, other, unknown
     #[arg(long, value_name = "SPECIES", value_parser = species_name, help_heading = "About the records")]
     species: Option<String>,
-    /// Read the files as this format, whatever they look like: fasta, airr, airr-repertoire, oas, pdb, mmcif
+    /// Read the files as this format, whatever they look like: fasta, airr, airr-repertoire, oas,
+    /// 10x, pdb, mmcif, sabdab, table
     #[arg(long, value_name = "FORMAT", value_parser = format_name, help_heading = "Reading")]
     input_format: Option<String>,
     /// Letters of FASTA sequences
     #[arg(long, value_enum, default_value_t = Letters::Auto, help_heading = "Reading")]
     alphabet: Letters,
+    /// Say what a column of a table of molecules holds (implies --input-format table); may be given
+    /// again. Fields: protein_id, name, names, kind, description, target, format, stage, organism,
+    /// study_id, sequence_aa, heavy, light, heavy_2, light_2, pdb, cross_references.DATABASE
+    #[arg(long, value_name = "COLUMN=FIELD", value_parser = column_mapping, help_heading = "Reading")]
+    map: Vec<(String, String)>,
     /// Stop a file at more than N rejected records
     #[arg(long, value_name = "N", help_heading = "Reading")]
     max_rejects: Option<u64>,
@@ -125,6 +134,7 @@ impl Ingest {
                 Letters::Nucleotide => Alphabet::Nucleotide,
                 Letters::AminoAcid => Alphabet::AminoAcid,
             },
+            columns: self.map.clone(),
             replace: self.replace,
             max_rejects: self.max_rejects,
         }
@@ -136,6 +146,11 @@ fn species_name(text: &str) -> Result<String, String> {
         Some(name) => Ok(name.to_string()),
         None => Err(format!("use one of: {}", species::SPECIES.join(", "))),
     }
+}
+
+fn column_mapping(text: &str) -> Result<(String, String), String> {
+    let wrong = || "write COLUMN=FIELD, with one of the fields that --help names".to_string();
+    formats::column_mapping(text).ok_or_else(wrong)
 }
 
 fn format_name(text: &str) -> Result<String, String> {

@@ -60,6 +60,9 @@ async fn files_that_are_not_listed_are_not_read() {
             "read_oas",
             "read_pdb",
             "read_mmcif",
+            "read_10x",
+            "read_sabdab",
+            "read_table",
         ] {
             server
                 .refuses(&format!("SELECT * FROM {function}('{place}')"))

@@ -1,5 +1,7 @@
 //! What the header of a FASTA record says: each of the habits that files of antibodies have.
 
+mod entries;
+
 use udfs::antibody::{Chain, Locus};
 
 use crate::ingest::annotate::genes::{self, Segment};
@@ -40,9 +42,13 @@ pub(super) fn parse(header: &str) -> Header<'_> {
     let database = fields.next().unwrap_or_default();
     match (database, fields.next(), fields.next()) {
         ("sp" | "tr", Some(accession), Some(entry)) if !accession.is_empty() => {
-            uniprot(accession, entry, rest)
+            entries::uniprot(accession, entry, rest)
         }
-        (tag, ..) if DATABASES.contains(&tag) => plain(token.trim_end_matches('|'), rest),
+        (tag, ..) if DATABASES.contains(&tag) => {
+            let mut found = plain(token.trim_end_matches('|'), rest);
+            entries::tagged(&mut found, token);
+            found
+        }
         _ => pipes(header),
     }
 }
@@ -53,7 +59,10 @@ fn plain<'a>(id: &'a str, rest: &'a str) -> Header<'a> {
         id,
         ..Header::default()
     };
-    let mut text = rest;
+    if let Some(found) = entries::of_uniprot_without_pipes(id, rest) {
+        return found;
+    }
+    let mut text = entries::first_of_several(&mut found, rest);
     // PDB's own files: `12e8_L mol:protein length:214  IGG1-KAPPA 2E8 FAB (LIGHT CHAIN)`.
     if rest.starts_with("mol:") {
         found.pdb(id, '_');
@@ -65,6 +74,7 @@ fn plain<'a>(id: &'a str, rest: &'a str) -> Header<'a> {
             text = behind;
         }
     }
+    text = entries::ncbi(&mut found, text);
     for (index, part) in text.split(['[', ']']).enumerate() {
         // `[organism=Mus musculus]` of NCBI; without brackets a value is one word.
         let in_brackets = index % 2 == 1;
@@ -76,45 +86,6 @@ fn plain<'a>(id: &'a str, rest: &'a str) -> Header<'a> {
         }
     }
     found.attribute("description", text);
-    found
-}
-
-/// `sp|P01857|IGHG1_HUMAN Immunoglobulin heavy constant gamma 1 OS=Homo sapiens OX=9606 GN=IGHG1 PE=1 SV=1`.
-fn uniprot<'a>(accession: &'a str, entry: &'a str, rest: &'a str) -> Header<'a> {
-    let mut found = Header {
-        id: accession,
-        ..Header::default()
-    };
-    found.attribute("uniprot", accession);
-    found.attribute("entry_name", entry);
-    let mut starts: Vec<(usize, &str, &str)> = [
-        ("OS=", "organism"),
-        ("OX=", "taxonomy_id"),
-        ("GN=", "gene"),
-        ("PE=", "protein_existence"),
-        ("SV=", "sequence_version"),
-    ]
-    .into_iter()
-    .filter_map(|(tag, key)| {
-        let at = rest
-            .match_indices(tag)
-            .map(|(at, _)| at)
-            .find(|at| *at == 0 || rest.as_bytes()[at - 1] == b' ')?;
-        Some((at, tag, key))
-    })
-    .collect();
-    starts.sort_unstable();
-    let end = starts.first().map_or(rest.len(), |(at, ..)| *at);
-    found.attribute("description", &rest[..end]);
-    for (index, (at, tag, key)) in starts.iter().enumerate() {
-        let end = starts.get(index + 1).map_or(rest.len(), |(next, ..)| *next);
-        let value = rest[at + tag.len()..end].trim();
-        if *key == "organism" {
-            found.species = Some(value);
-        } else {
-            found.attribute(key, value);
-        }
-    }
     found
 }
 

@@ -3,9 +3,9 @@
 use arrow::datatypes::SchemaRef;
 
 use super::KNOWN;
-use super::csv::split;
 use super::metadata::Metadata;
 use crate::error::{Error, Result};
+use crate::formats::csv::split;
 use crate::formats::lines::{Lines, Step};
 use crate::formats::table::Layout;
 
@@ -46,7 +46,7 @@ pub(super) fn header(lines: &mut Lines) -> Result<Vec<String>> {
         Step::TooLong(_) | Step::End => None,
     };
     let names: Vec<String> = text
-        .and_then(|text| split(text, &mut scratch, &mut ends).ok())
+        .and_then(|text| split(text, b',', &mut scratch, &mut ends).ok())
         .map(|names| names.map(|name| name.trim().to_string()).collect())
         .unwrap_or_default();
     if names.iter().any(|name| KNOWN.contains(&side(name).1)) {

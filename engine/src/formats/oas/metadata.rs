@@ -3,10 +3,10 @@
 use arrow::array::RecordBatch;
 use serde_json::{Map, Value as Json};
 
-use super::csv::split;
 use crate::error::Result;
 use crate::formats::airr_repertoire::Repertoire;
 use crate::formats::columns::stable_id;
+use crate::formats::csv::split;
 use crate::ingest::annotate::species;
 
 /// Metadata of a data unit.
@@ -21,7 +21,7 @@ impl Metadata {
     pub(super) fn parse(line: &str) -> Option<Self> {
         let json: Map<String, Json> = serde_json::from_str(line).ok().or_else(|| {
             let (mut scratch, mut ends) = (String::new(), Vec::new());
-            let mut cells = split(line, &mut scratch, &mut ends).ok()?;
+            let mut cells = split(line, b',', &mut scratch, &mut ends).ok()?;
             serde_json::from_str(cells.next()?).ok()
         })?;
         let fields: Vec<(String, String)> = json

@@ -4,16 +4,31 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow::compute::take;
+use arrow::datatypes::DataType;
 use udfs::antibody::hash::sequence_hash;
 
 use super::source::{Source, entries};
 use super::{Context, constant, timestamp};
 use crate::error::Result;
-use crate::formats::map_builder;
+use crate::formats::{lists, map_builder};
 use crate::tables::definitions::definition;
 
 /// Attributes that are references to databases, and the databases' names.
-const REFERENCES: [(&str, &str); 2] = [("uniprot", "uniprot"), ("pdb_id", "pdb")];
+const REFERENCES: [(&str, &str); 6] = [
+    ("uniprot", "uniprot"),
+    ("uniref", "uniref"),
+    ("refseq", "refseq"),
+    ("genbank", "genbank"),
+    ("gi", "gi"),
+    ("pdb_id", "pdb"),
+];
+
+/// References to databases whose entries are described by their names.
+const NAMED: [&str; 4] = ["uniprot", "uniref", "refseq", "genbank"];
+
+/// Attributes that are names too, and the one that has several (`RecName: Full=…; AltName: Full=…`).
+const NAMES: [&str; 2] = ["gene", "entry_name"];
+const FULL_NAMES: &str = "recommended_and_alternative_names";
 
 /// The rows of these records.
 pub(super) fn build(
@@ -37,11 +52,11 @@ pub(super) fn build(
             Ok(match field.name().as_str() {
                 "protein_id" => from("sequence_id")?,
                 "kind" => constant("other", count),
-                // A database's entry is described by its name.
-                "name" => texts(rows().map(|row| {
-                    source.attribute(row, "uniprot")?;
-                    source.attribute(row, "description")
-                })),
+                "name" => texts(rows().map(|row| name(source, row))),
+                "names" => {
+                    let names: Vec<Vec<String>> = rows().map(|row| names(source, row)).collect();
+                    lists(field.data_type(), names.iter().map(Vec::as_slice))?
+                }
                 "description" => texts(rows().map(|row| source.attribute(row, "description"))),
                 "organism" => from("species_reported")?,
                 "sequence_aa" => from("sequence_aa")?,
@@ -73,13 +88,38 @@ pub(super) fn build(
     Ok(RecordBatch::try_new(schema, columns)?)
 }
 
+/// The name of a record: what describes a database's entry.
+fn name<'a>(source: &Source<'a>, row: usize) -> Option<&'a str> {
+    NAMED
+        .iter()
+        .find_map(|database| source.attribute(row, database))?;
+    source.attribute(row, "description")
+}
+
+/// All names of a record, the preferred first.
+fn names(source: &Source<'_>, row: usize) -> Vec<String> {
+    let full = source.attribute(row, FULL_NAMES).unwrap_or_default();
+    let full = full.split("Full=").skip(1).map(|name| {
+        let end = name.find([';', '{']).unwrap_or(name.len());
+        name[..end].trim()
+    });
+    let others = NAMES.iter().filter_map(|key| source.attribute(row, key));
+    let mut found: Vec<String> = Vec::new();
+    for name in name(source, row).into_iter().chain(full).chain(others) {
+        if !name.is_empty() && found.iter().all(|known| known != name) {
+            found.push(name.to_string());
+        }
+    }
+    found
+}
+
 fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     Arc::new(values.collect::<StringArray>())
 }
 
 /// The attributes whose keys get a name; NULL where a record has none.
 fn map(
-    kind: &arrow::datatypes::DataType,
+    kind: &DataType,
     source: &Source<'_>,
     rows: impl Iterator<Item = usize>,
     name: impl Fn(&str) -> Option<&str>,

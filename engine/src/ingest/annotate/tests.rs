@@ -159,6 +159,58 @@ fn each_v_domain_of_a_polypeptide_is_a_row_and_an_scfv_is_a_pair() {
 }
 
 #[test]
+fn an_entry_of_a_database_has_its_names_organism_and_references() {
+    let result = fasta(&format!(
+        ">sp|P00533|EGFR_HUMAN Epidermal growth factor receptor OS=Homo sapiens OX=9606 GN=EGFR PE=1 SV=2\n{OTHER}\n\
+         >gi|29725609|ref|NP_005219.2| epidermal growth factor receptor isoform a precursor [Homo sapiens]\n{OTHER}\n\
+         >sp|P00533.2|EGFR_HUMAN RecName: Full=Epidermal growth factor receptor; AltName: Full=Proto-oncogene c-ErbB-1 [Homo sapiens]\n{OTHER}\n\
+         >lab1 some antigen\n{OTHER}\n"
+    ));
+    let proteins = &result.proteins;
+    assert_eq!((proteins.num_rows(), result.chains.num_rows()), (4, 0));
+    let names = |row: usize| -> Vec<String> {
+        let names = proteins.column_by_name("names").unwrap().as_list::<i32>();
+        let names = names.is_valid(row).then(|| names.value(row));
+        let names = names.iter().flat_map(|names| names.as_string::<i32>());
+        names.map(|name| name.unwrap().to_string()).collect()
+    };
+    let egfr = "Epidermal growth factor receptor";
+    assert_eq!(names(0), [egfr, "EGFR", "EGFR_HUMAN"]);
+    let isoform = "epidermal growth factor receptor isoform a precursor";
+    assert_eq!(names(1), [isoform]);
+    assert_eq!(names(2), [egfr, "Proto-oncogene c-ErbB-1", "EGFR_HUMAN"]);
+    assert_eq!(names(3), Vec::<String>::new());
+    for row in 0..3 {
+        let organism = cell(proteins, "organism", row);
+        assert_eq!(organism.as_deref(), Some("Homo sapiens"), "{row}");
+    }
+    let references = |row: usize| -> Vec<(String, String)> {
+        let map = proteins
+            .column_by_name("cross_references")
+            .unwrap()
+            .as_map();
+        let entries = source::entries(map, row);
+        entries
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect()
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).into(), (*value).into()))
+            .collect()
+    };
+    assert_eq!(references(0), pairs(&[("uniprot", "P00533")]));
+    let both = [("gi", "29725609"), ("refseq", "NP_005219.2")];
+    assert_eq!(references(1), pairs(&both));
+    assert_eq!(references(2), pairs(&[("uniprot", "P00533")]));
+    assert_eq!(
+        cell(proteins, "description", 3).as_deref(),
+        Some("some antigen")
+    );
+}
+
+#[test]
 fn a_protein_without_a_v_domain_is_no_chain_unless_its_header_says_so() {
     let result = fasta(&format!(
         ">sp|P0CG48|UBC_HUMAN Polyubiquitin-C OS=Homo sapiens OX=9606 GN=UBC\n{OTHER}\n>x|type: H\n{OTHER}\n>y|IGKV1-39*01|IGKJ1*01|K\n{OTHER}\n"

@@ -52,7 +52,7 @@ pub fn files_table(inputs: &[InputSummary]) -> String {
         let texts = [
             name(input).to_string(),
             input.format.clone().unwrap_or_default(),
-            status(input.status).to_string(),
+            status(input),
         ];
         let numbers = counts
             .iter()
@@ -81,6 +81,10 @@ pub fn headline(inputs: &[InputSummary], elapsed_s: f64) -> String {
     if before > 0 {
         text.push_str(&format!("; {} ingested before", files(before)));
     }
+    let companions = of(Status::Companion).count();
+    if companions > 0 {
+        text.push_str(&format!("; {} read with others", files(companions)));
+    }
     let failed = of(Status::Failed).count();
     if failed > 0 {
         text.push_str(&format!("; {} failed", files(failed)));
@@ -107,11 +111,12 @@ pub fn failure(input: &InputSummary, error: &str) -> String {
 pub fn exit(summary: &Summary) -> Exit {
     let failed = |input: &&InputSummary| input.status == Status::Failed;
     let failures = summary.inputs.iter().filter(failed).count();
+    let own = |input: &&InputSummary| input.status != Status::Companion;
     let new = |input: &&InputSummary| input.status == Status::Ingested;
     let rejects: u64 = summary.inputs.iter().filter(new).map(|i| i.rejects).sum();
     match (failures, rejects) {
         (0, 0) => Exit::Success,
-        (failures, _) if failures == summary.inputs.len() => Exit::Failure,
+        (failures, _) if failures == summary.inputs.iter().filter(own).count() => Exit::Failure,
         _ => Exit::Partial,
     }
 }
@@ -122,11 +127,13 @@ fn name(input: &InputSummary) -> &str {
     url.rsplit('/').next().unwrap_or(url)
 }
 
-fn status(status: Status) -> &'static str {
-    match status {
-        Status::Ingested => "ingested",
-        Status::AlreadyIngested => "ingested before",
-        Status::Failed => "failed",
+fn status(input: &InputSummary) -> String {
+    match (input.status, &input.read_with) {
+        (Status::Ingested, _) => "ingested".into(),
+        (Status::AlreadyIngested, _) => "ingested before".into(),
+        (Status::Companion, Some(owner)) => format!("read with {owner}"),
+        (Status::Companion, None) => "read with another".into(),
+        (Status::Failed, _) => "failed".into(),
     }
 }
 
@@ -147,6 +154,7 @@ mod tests {
             format: Some("airr".into()),
             status,
             error: (status == Status::Failed).then(|| "truncated gzip".into()),
+            read_with: (status == Status::Companion).then(|| "all_contig_annotations.csv".into()),
             records: 1_000,
             chains: 1_000,
             proteins: 0,
@@ -205,6 +213,21 @@ mod tests {
             headline(&[input(Status::Ingested, 7)], 2.0)
                 .ends_with("; 7 rejected, see system.rejects")
         );
+    }
+
+    #[test]
+    fn a_companion_is_named_with_its_owner_and_fails_nothing() {
+        let inputs = vec![input(Status::Ingested, 0), input(Status::Companion, 0)];
+        let table = files_table(&inputs);
+        assert!(
+            table.contains("read with all_contig_annotations.csv"),
+            "{table}"
+        );
+        let text = headline(&inputs, 2.0);
+        assert!(text.ends_with("; 1 file read with others"), "{text}");
+        assert_eq!(exit(&summary(inputs)), Exit::Success);
+        let failed = vec![input(Status::Failed, 0), input(Status::Companion, 0)];
+        assert_eq!(exit(&summary(failed)), Exit::Failure);
     }
 
     #[test]

@@ -1,7 +1,36 @@
-//! One line of CSV: cells between commas, quoted where they hold commas or quotes.
+//! One line of CSV: cells between commas (or tabs, or semicolons), quoted where they hold those or quotes.
 //!
-//! A record is a line: data units have no line ends within cells, and a quote that is left open by mistake must not
-//! swallow the rest of a file.
+//! A record is a line: what instruments and databases write has no line ends within cells, and a quote that is left
+//! open by mistake must not swallow the rest of a file.
+
+/// The cells of a line, unquoted.
+#[derive(Debug, Clone)]
+pub(super) struct Cells<'a> {
+    text: &'a str,
+    ends: &'a [usize],
+    next: usize,
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let end = *self.ends.get(self.next)?;
+        let start = self
+            .next
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before]);
+        self.next += 1;
+        Some(&self.text[start..end])
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.ends.len() - self.next;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Cells<'_> {}
 
 /// The cells of a line, unquoted into `scratch`.
 ///
@@ -9,9 +38,10 @@
 /// A quote that is not closed, and text behind one that is.
 pub(super) fn split<'a>(
     line: &str,
+    separator: u8,
     scratch: &'a mut String,
     ends: &'a mut Vec<usize>,
-) -> Result<impl ExactSizeIterator<Item = &'a str> + Clone, &'static str> {
+) -> Result<Cells<'a>, &'static str> {
     scratch.clear();
     ends.clear();
     let mut rest = line;
@@ -19,13 +49,13 @@ pub(super) fn split<'a>(
         if let Some(quoted) = rest.strip_prefix('"') {
             rest = unquote(quoted, scratch)?;
             ends.push(scratch.len());
-            match rest.strip_prefix(',') {
+            match rest.strip_prefix(char::from(separator)) {
                 Some(next) => rest = next,
                 None if rest.is_empty() => break,
                 None => return Err("text follows the closing quote of a cell"),
             }
         } else {
-            let end = memchr::memchr(b',', rest.as_bytes());
+            let end = memchr::memchr(separator, rest.as_bytes());
             scratch.push_str(&rest[..end.unwrap_or(rest.len())]);
             ends.push(scratch.len());
             match end {
@@ -34,11 +64,11 @@ pub(super) fn split<'a>(
             }
         }
     }
-    let (scratch, ends): (&'a str, &'a [usize]) = (scratch, ends);
-    Ok((0..ends.len()).map(move |index| {
-        let start = index.checked_sub(1).map_or(0, |before| ends[before]);
-        &scratch[start..ends[index]]
-    }))
+    Ok(Cells {
+        text: scratch,
+        ends,
+        next: 0,
+    })
 }
 
 /// Takes a quoted cell up to its closing quote; what follows that is returned.
@@ -66,7 +96,7 @@ mod tests {
 
     fn cells(line: &str) -> Result<Vec<String>, &'static str> {
         let (mut scratch, mut ends) = (String::new(), Vec::new());
-        split(line, &mut scratch, &mut ends).map(|cells| cells.map(str::to_string).collect())
+        split(line, b',', &mut scratch, &mut ends).map(|cells| cells.map(str::to_string).collect())
     }
 
     #[test]
@@ -90,6 +120,13 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn another_separator_leaves_commas_alone() {
+        let (mut scratch, mut ends) = (String::new(), Vec::new());
+        let cells = split("a,b\t\"c\td\"\t", b'\t', &mut scratch, &mut ends);
+        assert_eq!(cells.map(Vec::from_iter), Ok(vec!["a,b", "c\td", ""]));
     }
 
     #[test]
