@@ -28,7 +28,7 @@ const FOLDER: &str = "_paratope/quickstart";
 /// Set up a lake with real data and run example analyses
 ///
 /// Creates a lake, ingests the data that this binary carries (HIV broadly neutralising
-/// antibodies, sequencing reads, single cells), and runs example queries on it. Run again, it
+/// antibodies, sequencing reads, single cells, therapeutics), and runs example queries on it. Run again, it
 /// adds nothing. It needs no network.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -15,7 +15,7 @@ pub struct Study {
 pub struct File {
     /// Name under which it is written.
     pub name: &'static str,
-    /// Content, gzip-compressed.
+    /// Content as it is stored, mostly gzip-compressed.
     pub bytes: &'static [u8],
 }
 
@@ -50,5 +50,19 @@ pub const STUDIES: &[Study] = &[
             file!("scirpy", "human_paired_cells.tsv.gz"),
             file!("scirpy", "human_10x.tsv.gz"),
         ],
+    },
+    Study {
+        id: "human_b_cells",
+        species: "human",
+        files: &[file!(
+            "scirpy",
+            "human_b_cells_filtered_contig_annotations.csv.gz"
+        )],
+    },
+    Study {
+        id: "therapeutics",
+        // Where a row does not say.
+        species: "engineered",
+        files: &[file!("therapeutics", "therapeutics.tsv")],
     },
 ];
