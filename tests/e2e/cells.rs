@@ -175,4 +175,7 @@ fn real_cells_pair_as_often_as_they_do_in_the_source() {
          HAVING count(*) FILTER (WHERE chain = 'heavy') = 1 AND count(*) FILTER (WHERE chain = 'light') = 1)"
     );
     assert_eq!(count(&exact), 4_597);
+    let pairs = format!("SELECT count(*) FROM paired_chains WHERE {one}");
+    assert_eq!(count(&pairs), 5_293);
+    assert_eq!(count(&format!("{pairs} AND NOT ambiguous")), 4_597);
 }
