@@ -1,5 +1,5 @@
 //! Runs every `slt/<family>/<name>.slt` in an in-process session, one trial a file. Files in
-//! `slt/sql`, which are about statements, have an empty lake of their own.
+//! `slt/sql` and `slt/views`, which are about statements and views, have an empty lake of their own.
 //!
 //! Cells: NULL is `NULL`, the empty text `(empty)`, everything else as Arrow displays it; a line
 //! break within a cell is shown as `\n`. Types of columns are not compared. In a file with

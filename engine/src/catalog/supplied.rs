@@ -9,6 +9,7 @@ use crate::sql::{self, Statement};
 const SOURCES: &[&str] = &[
     include_str!("../../../sql/views/paired_chains.sql"),
     include_str!("../../../sql/views/paired_chains_all.sql"),
+    include_str!("../../../sql/views/therapeutic_fvs.sql"),
 ];
 
 /// Entries of the views, without times.

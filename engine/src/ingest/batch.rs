@@ -207,13 +207,13 @@ async fn write_group(
         columns: options.columns.clone(),
         ..ReadOptions::default()
     };
-    let context = match session::write_context(lake) {
-        Ok(context) => context,
-        Err(error) => return (Vec::new(), Err(Failure::Write(error))),
-    };
     let mut outputs = pipeline::Outputs::default();
     let mut writers = Vec::new();
     for destination in destinations {
+        let context = match session::write_context(lake) {
+            Ok(context) => context,
+            Err(error) => return (Vec::new(), Err(Failure::Write(error))),
+        };
         let (sender, receiver) = mpsc::channel(WAITING);
         outputs[destination.target as usize] = Some(sender);
         let rows = futures::stream::unfold(receiver, |mut receiver| async {

@@ -20,10 +20,11 @@ macro_rules! examples {
 /// What `quickstart` runs, in this order.
 pub const QUICKSTART: &[Example] = examples![
     "chains_by_study",
-    "cdr3_lengths",
-    "bnab_pairs",
-    "glycosylation_motifs",
-    "v_genes_of_cells",
+    "cdr3_length_histogram",
+    "gene_usage",
+    "clone_sizes",
+    "liabilities_of_therapeutics",
+    "closest_therapeutic",
     "number_trastuzumab",
 ];
 

@@ -65,4 +65,17 @@ pub const STUDIES: &[Study] = &[
         species: "engineered",
         files: &[file!("therapeutics", "therapeutics.tsv")],
     },
+    Study {
+        id: "simulated_donors",
+        species: "human",
+        files: &[file!("simulated", "donors.tsv.gz")],
+    },
+    Study {
+        id: "made_structure",
+        species: "engineered",
+        files: &[File {
+            name: "made.pdb",
+            bytes: include_bytes!("../../../tests/data/made.pdb"),
+        }],
+    },
 ];

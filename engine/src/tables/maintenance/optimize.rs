@@ -90,7 +90,6 @@ pub async fn optimize_guarded(
     let target = target(&base, options, lake.config())?;
     let rewriter = Arc::new(Rewriter {
         table: Arc::clone(table),
-        context: session::write_context(lake)?,
         target_file_bytes: match order {
             // A bin is packed to be one file.
             Order::Sorted => 0,
@@ -114,12 +113,17 @@ pub async fn optimize_guarded(
             break;
         }
         progress.skipped = 0;
-        let at_once = concurrency(lake.config());
+        let at_once = concurrency(lake.config()).min(groups.len());
+        let memory = lake.config().ingest.sort_memory_bytes / at_once;
         let mut running = futures::stream::iter(groups)
             .map(|group| {
                 let rewriter = Arc::clone(&rewriter);
+                let context = session::sort_context(lake, memory);
                 SpawnedTask::spawn(async move {
-                    let outcome = rewriter.rewrite(&group).await;
+                    let outcome = match context {
+                        Ok(context) => rewriter.rewrite(&group, &context).await,
+                        Err(error) => Err(error),
+                    };
                     (group, outcome)
                 })
                 .join()
@@ -147,7 +151,7 @@ async fn groups(
     let mut files = files::active(&snapshot)?;
     files.retain(|file| progress.knows(&file.path));
     if let Some(predicate) = filter {
-        let state = rewriter.context.state();
+        let state = session::bare_context()?.state();
         files = files::in_partitions(table, &snapshot, &state, files, predicate)?;
     }
     let mut partitions: BTreeMap<Vec<Option<String>>, Vec<DataFile>> = BTreeMap::new();

@@ -51,8 +51,6 @@ impl Order {
 pub struct Rewriter {
     /// The table.
     pub table: Arc<Table>,
-    /// Where rows are sorted, within its memory.
-    pub context: SessionContext,
     /// The order of rows in the new files.
     pub order: Order,
     /// Target size of the new files, bytes; 0: one file a group.
@@ -72,17 +70,17 @@ pub enum Rewrite {
 }
 
 impl Rewriter {
-    /// Rewrites files of one partition.
+    /// Rewrites files of one partition, sorting in the memory of `context`.
     ///
     /// # Errors
     /// Whatever keeps rows from being read, sorted or written; never a conflict.
-    pub async fn rewrite(&self, files: &[DataFile]) -> Result<Rewrite> {
+    pub async fn rewrite(&self, files: &[DataFile], context: &SessionContext) -> Result<Rewrite> {
         let base = self.table.snapshot().await?;
         features::check_rewriting(&self.table, &base, self.operation.name())?;
         if !all_active(&base, files)? {
             return Ok(Rewrite::GaveWay);
         }
-        let written = match self.write(&base, files).await {
+        let written = match self.write(&base, files, context).await {
             Ok(written) => written,
             // A file that others have replaced may be deleted by now.
             Err(_) if !all_active(&self.table.snapshot().await?, files)? => {
@@ -110,14 +108,19 @@ impl Rewriter {
         }
     }
 
-    async fn write(&self, base: &EagerSnapshot, files: &[DataFile]) -> Result<Written> {
+    async fn write(
+        &self,
+        base: &EagerSnapshot,
+        files: &[DataFile],
+        context: &SessionContext,
+    ) -> Result<Written> {
         let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
         let provider = LakeTableProvider::try_new(&self.table, base.clone())
             .await?
             .restricted_to(&paths)?;
-        let frame = self.context.read_table(Arc::new(provider))?;
+        let frame = context.read_table(Arc::new(provider))?;
         let schema = Table::schema(base);
-        let context = self.context.task_ctx();
+        let context = context.task_ctx();
         let target = self.target_file_bytes;
         let Order::Z(columns) = &self.order else {
             let rows = stored(frame, schema).await?;
