@@ -359,17 +359,17 @@ fn quickstart_runs_its_examples_and_adds_nothing_the_second_time() {
     let first = quickstart();
     assert!(first.status.success(), "{}", stderr(&first));
     let text = stdout(&first);
-    assert!(text.contains("16,709 records from 7 files"), "{text}");
+    assert!(text.contains("16,984 records from 9 files"), "{text}");
     assert!(!text.contains("(0 rows)"), "{text}");
     assert!(text.contains("What next"), "{text}");
 
     let second = quickstart();
     assert!(second.status.success(), "{}", stderr(&second));
-    assert!(stdout(&second).contains("Nothing was added; 7 files ingested before"));
+    assert!(stdout(&second).contains("Nothing was added; 9 files ingested before"));
 
     let count = ["query", "-c", "SELECT count(*) AS n FROM chains"];
     let output = paratope(folder.path(), &count).output().unwrap();
-    assert_eq!(stdout(&output), "n\n16749\n");
+    assert_eq!(stdout(&output), "n\n17023\n");
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let lake = folder.path().join("paratope-lake");

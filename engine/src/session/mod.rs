@@ -11,6 +11,7 @@ mod three_valued_in;
 
 pub use crate::sql::Statement;
 pub use functions::FunctionDoc;
+pub(crate) use runtime::query_memory;
 use settings::Settings;
 
 use std::sync::Arc;

@@ -36,7 +36,8 @@ pub fn with_memory(config: &Config, access: &Access, bytes: usize) -> Result<Arc
     Ok(runtime)
 }
 
-fn query_memory(config: &Config) -> usize {
+/// Memory that queries may use, bytes: as configured, else a share of the machine's.
+pub fn query_memory(config: &Config) -> usize {
     config.query.memory_bytes.unwrap_or_else(|| {
         let share = machine_memory() as f64 * config.query.memory_fraction.clamp(0.05, 1.0);
         share as usize

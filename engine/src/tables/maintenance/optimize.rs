@@ -29,8 +29,11 @@ use crate::tables::commit::Guards;
 /// Files that were put together may still fit into one with others; each round at least halves
 /// their number.
 const ROUNDS: usize = 8;
-/// Memory that sorting one group wants; fewer groups run at once where there is less.
-const GROUP_MEMORY: usize = 64 << 20;
+/// What rewriting one group may take in all, reading and writing included; fewer groups run at once where
+/// queries have less.
+const GROUP_MEMORY: usize = 1 << 30;
+/// Most memory for sorting: more saves no time, as little is spilled with this much.
+const MOST_SORT_MEMORY: usize = 1 << 30;
 /// Table property: target size of data files, bytes.
 const TARGET_PROPERTY: &str = "delta.targetFileSize";
 
@@ -114,7 +117,7 @@ pub async fn optimize_guarded(
         }
         progress.skipped = 0;
         let at_once = concurrency(lake.config()).min(groups.len());
-        let memory = lake.config().ingest.sort_memory_bytes / at_once;
+        let memory = sort_memory(lake.config()) / at_once;
         let mut running = futures::stream::iter(groups)
             .map(|group| {
                 let rewriter = Arc::clone(&rewriter);
@@ -219,8 +222,14 @@ fn target(snapshot: &EagerSnapshot, options: &Optimize, config: &Config) -> Resu
 
 /// Groups that are rewritten at once: they share the memory for sorting.
 fn concurrency(config: &Config) -> usize {
-    let fit = config.ingest.sort_memory_bytes / GROUP_MEMORY;
+    let fit = session::query_memory(config) / GROUP_MEMORY;
     threads(config.ingest.threads).min(fit).max(1)
+}
+
+/// Memory for sorting, of all groups together.
+fn sort_memory(config: &Config) -> usize {
+    let share = (session::query_memory(config) / 4).min(MOST_SORT_MEMORY);
+    share.max(config.ingest.sort_memory_bytes)
 }
 
 /// What became of the groups so far.
