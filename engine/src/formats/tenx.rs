@@ -92,7 +92,7 @@ impl Format for TenX {
         let names = delimited::names(head);
         let has = |name: &&str| names.iter().any(|known| known == name);
         let known = KNOWN.iter().filter(|name| has(name)).count();
-        match REQUIRED.iter().all(|name| has(name)) {
+        match REQUIRED.iter().all(has) {
             true if known >= 3 => 95,
             true => 60,
             false => 0,

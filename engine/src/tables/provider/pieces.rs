@@ -46,7 +46,10 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn ranges(files: &[(&str, u64)], threads: usize) -> Vec<Vec<(String, Option<(i64, i64)>)>> {
+    /// A file's name, and the range of it.
+    type Piece = (String, Option<(i64, i64)>);
+
+    fn ranges(files: &[(&str, u64)], threads: usize) -> Vec<Vec<Piece>> {
         let files = files
             .iter()
             .map(|(name, size)| PartitionedFile::new(*name, *size))
