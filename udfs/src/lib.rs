@@ -10,6 +10,7 @@
 
 pub mod ab;
 mod args;
+mod clone_sizes;
 pub mod diversity;
 pub mod dna;
 pub mod protein;

@@ -47,6 +47,7 @@ pub async fn insert(session: &Session, statement: &Insert) -> Result<NewRows> {
     let scope = Scope::new(session).await?;
     let target = Target::of(session, &scope, name).await?;
     let partition = partition_values(&target, statement)?;
+    let named = statement.columns.len() + statement.after_columns.len();
     let mut query = statement.clone();
     query.overwrite = false;
     query.has_table_keyword = false;
@@ -60,7 +61,6 @@ pub async fn insert(session: &Session, statement: &Insert) -> Result<NewRows> {
     if !partition.is_empty() {
         with_partition(&target, &mut query, &partition)?;
     }
-    let named = query.columns.len();
     let planned = scope.plan_ast(Ast::Insert(query)).await;
     let planned = planned.map_err(|error| plainer(error, &target, named))?;
     let LogicalPlan::Dml(insert) = planned else {

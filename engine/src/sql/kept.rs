@@ -26,8 +26,11 @@ use crate::error::{Error, Result};
 use crate::tables::write::{self, Written, as_stored};
 use crate::tables::{FILE, LakeTableProvider, ROW, Table};
 
-/// Most files written at once: each holds a row group in memory.
+/// Most files written at once.
 const MOST_AT_ONCE: usize = 4;
+/// What writing one may take: the pages of a row group, as read and as written. Fewer are written at once where queries have
+/// less.
+const FILE_MEMORY: usize = 768 << 20;
 
 /// What stays of a table's touched files.
 pub struct Kept<'a> {
@@ -43,6 +46,8 @@ pub struct Kept<'a> {
     pub feed: Option<Feed>,
     /// Target size of files.
     pub file_bytes: u64,
+    /// Memory that queries may use, bytes.
+    pub memory: usize,
 }
 
 impl Kept<'_> {
@@ -52,6 +57,9 @@ impl Kept<'_> {
     /// A full disk or unreachable store. Files written so far are deleted.
     pub async fn write(self) -> Result<Written> {
         let threads = self.state.config().target_partitions();
+        let at_once = (self.memory / FILE_MEMORY)
+            .min(threads)
+            .clamp(1, MOST_AT_ONCE);
         let config = self.state.config().clone().with_target_partitions(1);
         let state = SessionStateBuilder::new_from_existing(self.state.clone())
             .with_config(config)
@@ -71,7 +79,7 @@ impl Kept<'_> {
         let mut written = Written::default();
         let mut failed = None;
         loop {
-            while failed.is_none() && jobs.len() < threads.clamp(1, MOST_AT_ONCE) {
+            while failed.is_none() && jobs.len() < at_once {
                 let Some(file) = open.next() else { break };
                 let job = Job {
                     state: state.clone(),

@@ -125,6 +125,7 @@ pub async fn rewrite(session: &Session, changes: RowChanges) -> Result<u64> {
         schema,
         feed,
         file_bytes: session.config().ingest.target_file_bytes,
+        memory: session::query_memory(session.config()),
     };
     match kept.write().await {
         Ok(kept) => written.adds.extend(kept.adds),

@@ -10,8 +10,8 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
-use super::counts::{self, Counts};
 use crate::args;
+use crate::clone_sizes::{self, Counts};
 
 /// The function, for registration.
 pub fn udaf() -> Arc<AggregateUDF> {
@@ -59,11 +59,11 @@ impl AggregateUDFImpl for Gini {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(counts::accumulator(&args, gini, 0.0))
+        Ok(clone_sizes::accumulator(&args, gini, 0.0))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(counts::state_fields(&args))
+        Ok(clone_sizes::state_fields(&args))
     }
 
     fn documentation(&self) -> Option<&Documentation> {

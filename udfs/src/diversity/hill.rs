@@ -10,8 +10,8 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
-use super::counts::{self, Counts};
 use crate::args;
+use crate::clone_sizes::{self, Counts};
 
 /// The function, for registration.
 pub fn udaf() -> Arc<AggregateUDF> {
@@ -66,15 +66,15 @@ impl AggregateUDFImpl for Hill {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let q = counts::constant(&args, self.name(), "the order q")?;
+        let q = clone_sizes::constant(&args, self.name(), "the order q")?;
         if q.is_nan() || q < 0.0 {
             return plan_err!("hill: the order q is at least 0, not {q}");
         }
-        Ok(counts::accumulator(&args, hill, q))
+        Ok(clone_sizes::accumulator(&args, hill, q))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(counts::state_fields(&args))
+        Ok(clone_sizes::state_fields(&args))
     }
 
     fn documentation(&self) -> Option<&Documentation> {

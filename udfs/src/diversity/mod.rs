@@ -1,6 +1,5 @@
 //! How diverse a repertoire is, and how far apart two of its members are. These functions have no prefix.
 
-mod counts;
 mod gini;
 mod hamming;
 mod hill;

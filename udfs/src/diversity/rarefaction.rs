@@ -10,8 +10,8 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
-use super::counts::{self, Counts};
 use crate::args;
+use crate::clone_sizes::{self, Counts};
 
 /// The function, for registration.
 pub fn udaf() -> Arc<AggregateUDF> {
@@ -66,15 +66,15 @@ impl AggregateUDFImpl for Rarefaction {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let depth = counts::constant(&args, self.name(), "the depth")?;
+        let depth = clone_sizes::constant(&args, self.name(), "the depth")?;
         if depth < 0.0 {
             return plan_err!("rarefaction: the depth is at least 0, not {depth}");
         }
-        Ok(counts::accumulator(&args, rarefaction, depth))
+        Ok(clone_sizes::accumulator(&args, rarefaction, depth))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(counts::state_fields(&args))
+        Ok(clone_sizes::state_fields(&args))
     }
 
     fn documentation(&self) -> Option<&Documentation> {

@@ -195,7 +195,7 @@ pub fn text(batches: &[RecordBatch]) -> Vec<String> {
 }
 
 /// Statements run on any thread of a server: a future that cannot move does not compile here.
-#[allow(dead_code)]
+#[allow(dead_code)] // compiling is the test
 fn statements_can_move_between_threads(lake: &Lake, table: &Arc<Table>) {
     fn send<T: Send>(_: T) {}
     let at = Moment::Version(0);

@@ -16,37 +16,37 @@ use datafusion_expr::{Accumulator, ColumnarValue};
 
 /// How many clones there are of each size; no size is 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     clones: BTreeMap<u64, u64>,
 }
 
 impl Counts {
     /// Adds clones of a size; clones without members are none.
-    pub(super) fn add(&mut self, size: u64, clones: u64) {
+    pub(crate) fn add(&mut self, size: u64, clones: u64) {
         if size > 0 && clones > 0 {
             *self.clones.entry(size).or_default() += clones;
         }
     }
 
     /// Each size with the number of its clones, smallest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.clones.iter().map(|(size, clones)| (*size, *clones))
     }
 
     /// Members of all clones; 0 where there is none.
-    pub(super) fn members(&self) -> f64 {
+    pub(crate) fn members(&self) -> f64 {
         self.iter()
             .map(|(size, clones)| size as f64 * clones as f64)
             .sum()
     }
 
     /// How many clones there are.
-    pub(super) fn richness(&self) -> f64 {
+    pub(crate) fn richness(&self) -> f64 {
         self.iter().map(|(_, clones)| clones as f64).sum()
     }
 
     #[cfg(test)]
-    pub(super) fn of(sizes: &[u64]) -> Self {
+    pub(crate) fn of(sizes: &[u64]) -> Self {
         let mut counts = Self::default();
         sizes.iter().for_each(|size| counts.add(*size, 1));
         counts
@@ -54,7 +54,7 @@ impl Counts {
 }
 
 /// A measure of diversity with its parameter, where it has one.
-pub(super) type Measure = fn(&Counts, f64) -> Option<f64>;
+pub(crate) type Measure = fn(&Counts, f64) -> Option<f64>;
 
 /// Collects clone sizes and applies a measure to them.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ struct Tally {
 }
 
 /// The accumulator of a measure.
-pub(super) fn accumulator(
+pub(crate) fn accumulator(
     args: &AccumulatorArgs,
     measure: Measure,
     parameter: f64,
@@ -83,7 +83,7 @@ pub(super) fn accumulator(
 }
 
 /// The partial results of a measure: sizes, and how many clones have each.
-pub(super) fn state_fields(args: &StateFieldsArgs) -> Vec<FieldRef> {
+pub(crate) fn state_fields(args: &StateFieldsArgs) -> Vec<FieldRef> {
     ["sizes", "clones"]
         .into_iter()
         .map(|part| {
@@ -101,7 +101,7 @@ pub(super) fn state_fields(args: &StateFieldsArgs) -> Vec<FieldRef> {
 ///
 /// # Errors
 /// An argument that is no constant, or NULL.
-pub(super) fn constant(args: &AccumulatorArgs, function: &str, what: &str) -> Result<f64> {
+pub(crate) fn constant(args: &AccumulatorArgs, function: &str, what: &str) -> Result<f64> {
     let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));
     let value = match args
         .exprs
