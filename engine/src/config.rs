@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+mod server;
+
+pub use server::{AuthConfig, LimitsConfig, ServerConfig, TlsConfig};
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +31,8 @@ pub struct Config {
     pub maintenance: MaintenanceConfig,
     /// What statements reach beside the lake.
     pub access: AccessConfig,
+    /// How the server listens, whom it lets in, and how much each may take.
+    pub server: ServerConfig,
 }
 
 /// Where the lake lies.

@@ -9,6 +9,8 @@ pub mod export;
 pub mod formats;
 pub mod ingest;
 mod lake;
+pub mod policy;
+pub mod queries;
 pub mod session;
 mod sql;
 pub mod storage;

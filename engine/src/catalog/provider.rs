@@ -1,7 +1,7 @@
 //! The lake as a DataFusion catalog.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -14,23 +14,26 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::SCHEMAS;
 use crate::error::Error;
 use crate::lake::Lake;
+use crate::policy::{Deed, Grants};
 use crate::sql::resolve;
 
 /// The lake as a DataFusion catalog, with the external tables of one session laid over it.
 #[derive(Debug)]
 pub struct LakeCatalog {
     lake: Arc<Lake>,
+    grants: Grants,
     schemas: Vec<Arc<LakeSchema>>,
 }
 
 impl LakeCatalog {
-    /// The catalog of `lake` for a new session.
-    pub fn new(lake: &Arc<Lake>) -> Self {
+    /// The catalog of `lake` for a new session of somebody with these grants: what they may not read is not in it.
+    pub fn new(lake: &Arc<Lake>, grants: Grants) -> Self {
         let schemas = SCHEMAS
             .iter()
             .map(|name| {
                 Arc::new(LakeSchema {
                     lake: Arc::clone(lake),
+                    grants: grants.clone(),
                     name,
                     session_tables: RwLock::default(),
                 })
@@ -38,7 +41,22 @@ impl LakeCatalog {
             .collect();
         Self {
             lake: Arc::clone(lake),
+            grants,
             schemas,
+        }
+    }
+
+    /// What its session may do.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Lays a table of the session over a schema.
+    pub fn lay_over(&self, schema: &str, name: &str, table: Arc<dyn TableProvider>) {
+        for found in self.schemas.iter().filter(|found| found.name == schema) {
+            found
+                .session_tables()
+                .insert(name.to_string(), table.clone());
         }
     }
 
@@ -69,12 +87,23 @@ impl CatalogProvider for LakeCatalog {
 #[derive(Debug)]
 struct LakeSchema {
     lake: Arc<Lake>,
+    grants: Grants,
     name: &'static str,
     /// External tables: they end with the session.
     session_tables: RwLock<BTreeMap<String, Arc<dyn TableProvider>>>,
 }
 
 impl LakeSchema {
+    fn session_tables(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Arc<dyn TableProvider>>> {
+        self.session_tables
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn may_read(&self, name: &str) -> bool {
+        self.grants.check(Deed::Read, self.name, name).is_ok()
+    }
+
     fn session_table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
         self.session_tables
             .read()
@@ -93,6 +122,7 @@ impl SchemaProvider for LakeSchema {
             .unwrap_or_else(PoisonError::into_inner);
         let mut names = self.lake.table_names(self.name);
         names.extend(self.lake.view_names(self.name));
+        names.retain(|name| self.may_read(name));
         names.extend(session.keys().cloned());
         names
     }
@@ -115,22 +145,14 @@ impl SchemaProvider for LakeSchema {
                 self.name
             );
         }
-        let mut session = self
-            .session_tables
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        Ok(session.insert(name, table))
+        Ok(self.session_tables().insert(name, table))
     }
 
     fn deregister_table(&self, name: &str) -> DFResult<Option<Arc<dyn TableProvider>>> {
         if self.lake.table(&format!("{}.{name}", self.name)).is_ok() {
             return not_impl_err!("DROP TABLE of a table of the lake; nothing was changed");
         }
-        let mut session = self
-            .session_tables
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        Ok(session.remove(name))
+        Ok(self.session_tables().remove(name))
     }
 
     async fn table(&self, name: &str) -> DFResult<Option<Arc<dyn TableProvider>>> {
@@ -138,6 +160,7 @@ impl SchemaProvider for LakeSchema {
             return Ok(Some(table));
         }
         let (name, moment) = resolve::split_moment(name)?;
+        self.grants.check(Deed::Read, self.name, name)?;
         let full_name = format!("{}.{name}", self.name);
         if let Some(sql) = self.lake.view(&full_name) {
             return match moment {

@@ -6,32 +6,37 @@ mod files;
 mod functions;
 pub mod names;
 mod runtime;
+mod sessions;
 mod settings;
 mod three_valued_in;
 
-pub use crate::sql::Statement;
+pub use crate::sql::{Planned, Statement};
 pub use functions::FunctionDoc;
 pub(crate) use runtime::query_memory;
+pub use sessions::Sessions;
 use settings::Settings;
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::UrlTableFactory;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
 use crate::config::{Config, threads};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
+use crate::policy::Grants;
+use crate::queries::{self, Queries, Within};
 use crate::sql;
 use crate::storage::{Access, Storage};
-use crate::table_functions;
 
 /// SQL over a lake, or over files alone.
 pub struct Session {
@@ -41,6 +46,27 @@ pub struct Session {
     files: Arc<dyn UrlTableFactory>,
     access: Access,
     settings: Settings,
+    caller: Caller,
+    queries: Option<Arc<Queries>>,
+}
+
+/// Whose session it is.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Name.
+    pub user: String,
+    /// Roles.
+    pub grants: Grants,
+}
+
+impl Caller {
+    /// Whoever runs the command line: they may do all that the system lets them do.
+    pub fn local() -> Self {
+        Self {
+            user: "local".into(),
+            grants: Grants::everything(),
+        }
+    }
 }
 
 /// The rows of one statement, as they are computed.
@@ -82,45 +108,7 @@ impl Session {
     /// # Errors
     /// A runtime that cannot be built (no folder for spilling).
     pub fn new(lake: Option<Arc<Lake>>, config: &Config, access: Access) -> Result<Self> {
-        let runtime = runtime::build(config, &access)?;
-        let session_config = session_config(config);
-        let settings = Settings::new(&session_config);
-        let mut state = SessionStateBuilder::new()
-            .with_default_features()
-            .with_config(session_config)
-            .with_runtime_env(Arc::clone(&runtime))
-            .with_analyzer_rule(Arc::new(three_valued_in::ThreeValuedIn))
-            .with_table_factories(files::factories(config, &access))
-            .build();
-        for function in udfs::all() {
-            datafusion::execution::FunctionRegistry::register_udf(&mut state, function)?;
-        }
-        for function in udfs::aggregates() {
-            datafusion::execution::FunctionRegistry::register_udaf(&mut state, function)?;
-        }
-        for (name, function) in table_functions::all() {
-            state.register_udtf(name, function);
-        }
-        #[allow(clippy::disallowed_methods)] // this is the factory
-        let context = SessionContext::new_with_state(state);
-        let files = files::file_tables(&context, &access);
-        let catalog = match lake {
-            Some(lake) => {
-                register_store(&runtime, &lake)?;
-                let catalog = Arc::new(LakeCatalog::new(&lake));
-                context.register_catalog(CATALOG, Arc::clone(&catalog) as _);
-                Some(catalog)
-            }
-            None => None,
-        };
-        Ok(Self {
-            context,
-            config: config.clone(),
-            catalog,
-            files,
-            access,
-            settings,
-        })
+        Sessions::new(lake, config, access)?.open(Caller::local(), None)
     }
 
     /// Splits a script into statements.
@@ -129,6 +117,33 @@ impl Session {
     /// A syntax error, with line and column.
     pub fn parse(&self, sql: &str) -> Result<Vec<Statement>> {
         sql::parse(sql)
+    }
+
+    /// Plans a statement and changes nothing.
+    ///
+    /// # Errors
+    /// Unknown names, wrong types, statements and clauses that this version does not carry out.
+    pub fn plan(&self, statement: Statement) -> BoxFuture<'_, Result<Planned>> {
+        sql::plan(self, statement).boxed()
+    }
+
+    /// The parameters of a statement (`$1`, `?`) in their order, with the types that planning finds out for them.
+    ///
+    /// # Errors
+    /// As for planning.
+    pub async fn parameters(
+        &self,
+        statement: &Statement,
+    ) -> Result<Vec<(String, Option<DataType>)>> {
+        sql::parameters(self, statement).await
+    }
+
+    /// The statements that a statement is with each row of parameters.
+    ///
+    /// # Errors
+    /// A parameter without a value; a value of a type that has no literal.
+    pub fn bind(&self, statement: &Statement, rows: &RecordBatch) -> Result<Vec<Statement>> {
+        sql::bind::bind(statement, rows)
     }
 
     /// Plans and starts one statement.
@@ -142,6 +157,21 @@ impl Session {
     /// Documentation of every function, sorted by name.
     pub fn functions(&self) -> Vec<FunctionDoc> {
         functions::document(&self.context.state())
+    }
+
+    /// Whose session it is.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Stops a statement that waits or runs.
+    pub(crate) fn kill(&self, id: &str) -> Result<()> {
+        match &self.queries {
+            Some(queries) => queries.kill(id, &self.caller.user, &self.caller.grants),
+            None => Err(Error::Unsupported(
+                "KILL QUERY is for servers; Ctrl-C stops a statement here".into(),
+            )),
+        }
     }
 
     /// Which files its statements reach.
@@ -229,7 +259,15 @@ pub fn write_context(lake: &Lake) -> Result<SessionContext> {
 pub fn sort_context(lake: &Lake, bytes: usize) -> Result<SessionContext> {
     let config = lake.config();
     let access = Access::nothing(config)?;
-    let runtime = runtime::with_memory(config, &access, bytes)?;
+    let mut runtime = runtime::with_memory(config, &access, bytes)?;
+    if let Some(query) = queries::current() {
+        // What a statement sorts is its memory too.
+        let memory_pool = Within::new(Arc::clone(&runtime.memory_pool), &query.pool());
+        runtime = Arc::new(RuntimeEnv {
+            memory_pool: Arc::new(memory_pool),
+            ..runtime.as_ref().clone()
+        });
+    }
     register_store(&runtime, lake)?;
     let session = SessionConfig::new()
         .with_target_partitions(1)

@@ -9,6 +9,7 @@ use super::resolve::unsupported;
 use super::target::split;
 use crate::catalog::{self, Kind, Name};
 use crate::error::{Error, Result};
+use crate::policy::Deed;
 use crate::session::Session;
 use crate::tables::{columns, metadata, properties};
 
@@ -38,6 +39,10 @@ pub async fn alter_table(session: &Session, statement: &AlterTable) -> Result<()
     Scope::new(session).await?;
     let lake = session.require_lake()?;
     let (schema, table) = split(name)?;
+    session
+        .caller()
+        .grants
+        .check(Deed::Write, &schema, &table)?;
     let name = Name::new(schema, table);
     let missing = lake.entry(&name).is_none();
     if missing && *if_exists {
@@ -45,7 +50,12 @@ pub async fn alter_table(session: &Session, statement: &AlterTable) -> Result<()
     }
     if let [AlterTableOperation::RenameTable { table_name }] = operations.as_slice() {
         let (RenameTableNameKind::To(to) | RenameTableNameKind::As(to)) = table_name;
-        return catalog::rename(lake, &name, &renamed(&name, to)?).await;
+        let to = renamed(&name, to)?;
+        session
+            .caller()
+            .grants
+            .check(Deed::Write, &to.schema_name, &to.name)?;
+        return catalog::rename(lake, &name, &to).await;
     }
     let table = lake.table(&name.to_string())?;
     if operations
@@ -119,6 +129,7 @@ pub async fn drop(
     if of_session {
         return Ok(false);
     }
+    session.caller().grants.check(Deed::Write, &schema, &name)?;
     catalog::drop(
         session.require_lake()?,
         &Name::new(schema, name),

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::ObjectName;
 
 use super::target::split;
 use crate::error::{Error, Result};
 use crate::formats::column_mapping;
 use crate::ingest::{self, Alphabet, IngestOptions, InputSummary, Progress, Status};
+use crate::policy::Deed;
 use crate::session::{Answer, Session};
 
 /// What the options are called.
@@ -29,6 +31,10 @@ pub async fn copy_into(
             "COPY INTO {table}: files of chains are read into chains; into other tables use INSERT INTO {table} SELECT … FROM 'file'"
         )));
     }
+    session
+        .caller()
+        .grants
+        .check(Deed::Write, "main", "chains")?;
     let options = parse(options)?;
     let progress = Arc::new(Progress::default());
     let lake = session.require_lake()?;
@@ -98,6 +104,21 @@ fn status(status: Status) -> &'static str {
     }
 }
 
+/// What `COPY INTO` answers.
+pub fn schema() -> SchemaRef {
+    let text = |name, nullable| Field::new(name, DataType::Utf8, nullable);
+    let number = |name| Field::new(name, DataType::UInt64, false);
+    Arc::new(Schema::new(vec![
+        text("source_file", false),
+        text("status", false),
+        number("records"),
+        number("chains"),
+        number("proteins"),
+        number("rejects"),
+        text("error", true),
+    ]))
+}
+
 fn answer(inputs: &[InputSummary]) -> Result<Answer> {
     let text = |of: fn(&InputSummary) -> String| -> ArrayRef {
         Arc::new(
@@ -112,13 +133,14 @@ fn answer(inputs: &[InputSummary]) -> Result<Answer> {
     };
     let errors = inputs.iter().map(|input| input.error.as_deref());
     let errors: ArrayRef = Arc::new(errors.collect::<StringArray>());
-    Answer::rows(RecordBatch::try_from_iter([
-        ("source_file", text(|input| input.source_file.clone())),
-        ("status", text(|input| status(input.status).to_string())),
-        ("records", number(|input| input.records)),
-        ("chains", number(|input| input.chains)),
-        ("proteins", number(|input| input.proteins)),
-        ("rejects", number(|input| input.rejects)),
-        ("error", errors),
-    ])?)
+    let columns = vec![
+        text(|input| input.source_file.clone()),
+        text(|input| status(input.status).to_string()),
+        number(|input| input.records),
+        number(|input| input.chains),
+        number(|input| input.proteins),
+        number(|input| input.rejects),
+        errors,
+    ];
+    Answer::rows(RecordBatch::try_new(schema(), columns)?)
 }

@@ -15,6 +15,7 @@ use super::target::split;
 use crate::catalog::{self, CreateMode, NewTable};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
+use crate::policy::Deed;
 use crate::session::{self, Session};
 use crate::tables::commit::{Commit, Reads, append, commit};
 use crate::tables::write::{self, as_stored};
@@ -24,6 +25,8 @@ use crate::tables::{Table, TableDefinition, columns, properties};
 pub async fn create_table(session: &Session, statement: &CreateTable) -> Result<u64> {
     check(statement)?;
     let lake = session.require_lake()?;
+    let (schema, name) = split(&statement.name)?;
+    session.caller().grants.check(Deed::Write, &schema, &name)?;
     let mode = match (statement.or_replace, statement.if_not_exists) {
         (true, true) => return Err(unsupported("OR REPLACE together with IF NOT EXISTS")),
         (true, false) => CreateMode::OrReplace,

@@ -9,21 +9,22 @@ use futures::future::BoxFuture;
 use super::resolve::unsupported;
 use super::rewrite::{RowChanges, rewrite, until_settled};
 use super::{
-    Scope, Statement, alter, copy_into, create_table, delete, explain, insert, merge, update,
-    upkeep, views,
+    Scope, Statement, alter, copy_into, create_table, delete, insert, merge, plan, update, upkeep,
+    views,
 };
 use crate::error::Result;
-use crate::session::{Answer, Session, copy, names};
+use crate::session::{Answer, Session, copy};
 
 /// Carries out one statement.
 ///
 /// # Errors
 /// Unknown names, wrong types, statements and clauses that this version does not carry out.
 pub fn execute(session: &Session, statement: Statement) -> BoxFuture<'_, Result<Answer>> {
-    carry_out(session, statement).boxed()
+    async move { plan(session, statement).await?.run(session).await }.boxed()
 }
 
-async fn carry_out(session: &Session, statement: Statement) -> Result<Answer> {
+/// Carries out a statement that changes the lake, or that is no query of DataFusion's.
+pub async fn carry_out(session: &Session, statement: Statement) -> Result<Answer> {
     match statement {
         Statement::Plain(statement) => plain(session, *statement).await,
         Statement::CreateView(view, text) => {
@@ -49,6 +50,10 @@ async fn carry_out(session: &Session, statement: Statement) -> Result<Answer> {
             inputs,
             options,
         } => copy_into::copy_into(session, &table, &inputs, options).await,
+        Statement::Kill(id) => {
+            session.kill(&id)?;
+            Answer::done()
+        }
     }
 }
 
@@ -68,23 +73,15 @@ async fn plain(session: &Session, statement: Plain) -> Result<Answer> {
             return Answer::count(rows);
         }
     }
-    if let Plain::Explain(explain) = &statement
-        && let Some(answer) = explain::change(session, explain).await?
-    {
-        return Ok(answer);
-    }
-    let statement = match statement {
+    match statement {
         // Its rows are a statement of their own.
-        Plain::CopyTo(copy) => return copy::copy(session, copy).await,
-        statement => statement,
-    };
-    let scope = Scope::new(session).await?;
-    let plan = scope.plan(statement).await?;
-    check(&plan)?;
-    let plan = session.admit(plan)?;
-    match plan {
-        LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => session.run_in_context(plan).await,
-        plan => scope.run(&names::plain_headers(plan)?).await,
+        Plain::CopyTo(copy) => copy::copy(session, copy).await,
+        // An external table, which is the session's.
+        statement => {
+            let scope = Scope::new(session).await?;
+            let plan = session.admit(scope.plan(statement).await?)?;
+            session.run_in_context(plan).await
+        }
     }
 }
 
@@ -155,7 +152,7 @@ async fn definition(session: &Session, statement: &Ast) -> Result<Option<Answer>
 }
 
 /// Refuses plans that would not do what they say.
-fn check(plan: &LogicalPlan) -> Result<()> {
+pub fn check(plan: &LogicalPlan) -> Result<()> {
     match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => Err(unsupported("CREATE TABLE")),
         LogicalPlan::Ddl(DdlStatement::CreateView(_)) => Err(unsupported("CREATE VIEW")),

@@ -11,7 +11,7 @@ use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::exec_err;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as DFResult;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -36,6 +36,8 @@ const FILE_MEMORY: usize = 768 << 20;
 pub struct Kept<'a> {
     /// Plans the reading.
     pub state: SessionState,
+    /// The reading runs in it.
+    pub context: Arc<TaskContext>,
     /// Rows that go.
     pub marks: Arc<Marks>,
     /// The table.
@@ -83,6 +85,7 @@ impl Kept<'_> {
                 let Some(file) = open.next() else { break };
                 let job = Job {
                     state: state.clone(),
+                    context: Arc::clone(&self.context),
                     marks: Arc::clone(&self.marks),
                     reader: Arc::clone(&self.target.reader),
                     table: Arc::clone(&self.target.table),
@@ -120,6 +123,7 @@ impl Kept<'_> {
 /// One file.
 struct Job {
     state: SessionState,
+    context: Arc<TaskContext>,
     marks: Arc<Marks>,
     reader: Arc<LakeTableProvider>,
     table: Arc<Table>,
@@ -138,7 +142,7 @@ impl Job {
         let plan = LogicalPlanBuilder::scan("kept", provider_as_source(Arc::new(reader)), None)?
             .build()?;
         let physical = self.state.create_physical_plan(&plan).await?;
-        let rows = execute_stream(physical, self.state.task_ctx())?;
+        let rows = execute_stream(physical, Arc::clone(&self.context))?;
         let (marks, feed) = (Arc::clone(&self.marks), self.feed.clone());
         let schema = Arc::clone(&self.schema);
         let kept = rows.then(move |batch| {

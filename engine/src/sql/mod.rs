@@ -7,6 +7,7 @@
 //! a table provider, which see a subquery as no condition at all.
 
 mod alter;
+pub(crate) mod bind;
 mod calls;
 mod change_data;
 mod changes;
@@ -19,7 +20,9 @@ mod execute;
 mod explain;
 mod insert;
 mod kept;
+mod masked;
 mod merge;
+mod planned;
 pub(crate) mod resolve;
 mod rewrite;
 mod scope;
@@ -31,5 +34,7 @@ mod upkeep;
 mod views;
 
 pub use execute::execute;
+pub use masked::masked;
+pub use planned::{Planned, parameters, plan};
 pub use scope::Scope;
 pub use statement::{Statement, parse};

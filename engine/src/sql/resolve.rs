@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::tables::Moment;
 
 /// Between a table's name and the moment it is read at; no table's own name may hold it.
-const AT: char = '@';
+pub const AT: char = '@';
 
 /// Completes a statement, or refuses what would not be carried out.
 pub fn resolve(statement: &mut Plain) -> Result<()> {

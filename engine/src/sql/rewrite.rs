@@ -120,6 +120,7 @@ pub async fn rewrite(session: &Session, changes: RowChanges) -> Result<u64> {
     let marks = Arc::new(std::mem::take(&mut *lock(&marks)));
     let kept = Kept {
         state: scope.state().clone(),
+        context: scope.task_context(),
         marks: Arc::clone(&marks),
         target,
         schema,

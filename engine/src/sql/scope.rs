@@ -1,6 +1,7 @@
 //! What one statement sees: each table at one version, however often and wherever it is named.
 
-use std::collections::{HashMap, HashSet};
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use async_trait::async_trait;
@@ -10,20 +11,23 @@ use datafusion::catalog::{
 use datafusion::common::{exec_err, plan_err};
 use datafusion::datasource::ViewTable;
 use datafusion::error::{DataFusionError, Result as DFResult};
-use datafusion::execution::SessionState;
+use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 use futures::StreamExt as _;
+use sha2::{Digest as _, Sha256};
 
-use super::{calls, changes};
+use super::{calls, changes, resolve};
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS, views};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
+use crate::policy::{Deed, Grants};
+use crate::queries::{self, Query};
 use crate::session::{Answer, Session};
-use crate::tables::maintenance;
+use crate::tables::{LakeTableProvider, maintenance};
 
 /// Views may stand on views, to this depth: beyond it two of them refer to each other.
 const DEEPEST_VIEW: usize = 32;
@@ -32,6 +36,8 @@ const DEEPEST_VIEW: usize = 32;
 pub struct Scope {
     state: Arc<SessionState>,
     pinned: Option<Arc<Pinned>>,
+    /// The statement that this is about, where somebody watches it.
+    query: Option<Arc<Query>>,
 }
 
 impl Scope {
@@ -61,12 +67,40 @@ impl Scope {
         for schema in pinned.iter().flat_map(|pinned| &pinned.schemas) {
             let _ = schema.state.set(Arc::downgrade(&state));
         }
-        Ok(Self { state, pinned })
+        Ok(Self {
+            state,
+            pinned,
+            query: queries::current(),
+        })
     }
 
     /// The session's state, with this scope's tables.
     pub fn state(&self) -> &SessionState {
         &self.state
+    }
+
+    /// What a plan of this scope runs in: its memory is the statement's.
+    pub fn task_context(&self) -> Arc<TaskContext> {
+        queries::task_context(&self.state, self.query.as_deref())
+    }
+
+    /// The versions of the lake's tables that were looked up, by `schema.table`.
+    pub fn pins(&self) -> BTreeMap<String, u64> {
+        let mut pins = BTreeMap::new();
+        for schema in self.pinned.iter().flat_map(|pinned| &pinned.schemas) {
+            let tables = schema.tables.read().unwrap_or_else(PoisonError::into_inner);
+            for (name, table) in tables.iter() {
+                let reader = (table.as_ref() as &dyn Any).downcast_ref::<LakeTableProvider>();
+                // What is named with a version stays at it anyway.
+                if let Some(reader) = reader
+                    && !name.contains(resolve::AT)
+                    && let Ok(snapshot) = reader.snapshot()
+                {
+                    pins.insert(format!("{}.{name}", schema.name), snapshot.version() as u64);
+                }
+            }
+        }
+        pins
     }
 
     /// Puts `provider` under a name that statements of this scope can use.
@@ -108,7 +142,10 @@ impl Scope {
     /// Starts a plan.
     pub async fn run(&self, plan: &LogicalPlan) -> Result<Answer> {
         let physical = self.physical(plan).await?;
-        let stream = execute_stream(physical, self.state.task_ctx())?;
+        if let Some(query) = &self.query {
+            query.note_plan(&physical, || plan_hash(plan));
+        }
+        let stream = execute_stream(physical, self.task_context())?;
         let schema = stream.schema();
         // information_schema looks views up while its rows are read, and they are planned in this state.
         let state = Arc::clone(&self.state);
@@ -122,10 +159,21 @@ impl Scope {
     }
 }
 
+/// Equal for plans that print alike.
+fn plan_hash(plan: &LogicalPlan) -> String {
+    let digest = Sha256::digest(plan.display_indent().to_string());
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// The lake's catalog with what a statement has looked up.
 #[derive(Debug)]
 struct Pinned {
     lake: Arc<Lake>,
+    grants: Grants,
     schemas: Vec<Arc<PinnedSchema>>,
 }
 
@@ -149,11 +197,13 @@ impl Pinned {
                 tables: RwLock::default(),
                 named: RwLock::default(),
                 state: OnceLock::new(),
+                query: queries::current(),
             };
             Some(Arc::new(schema))
         };
         Self {
             lake: Arc::clone(catalog.lake()),
+            grants: catalog.grants().clone(),
             schemas: SCHEMAS.iter().filter_map(|name| schema(name)).collect(),
         }
     }
@@ -182,6 +232,7 @@ impl Pinned {
         };
         for call in changes::take(inner)? {
             let (schema, name) = call.table;
+            self.grants.check(Deed::Read, &schema, &name)?;
             let table = self.lake.table(&format!("{schema}.{name}"))?;
             let rows = maintenance::table_changes(&table, call.from, call.to).await?;
             for schema in self
@@ -204,6 +255,8 @@ struct PinnedSchema {
     named: RwLock<HashSet<String>>,
     /// Plans the definitions of views.
     state: OnceLock<Weak<SessionState>>,
+    /// The statement, which may have to read older versions.
+    query: Option<Arc<Query>>,
 }
 
 impl std::fmt::Debug for PinnedSchema {
@@ -251,7 +304,12 @@ impl SchemaProvider for PinnedSchema {
         if let Some(table) = self.kept(name) {
             return Ok(Some(table));
         }
-        let Some(found) = self.session.table(name).await? else {
+        let at_version = self.query.as_ref().and_then(|query| {
+            let version = query.pinned(&format!("{}.{name}", self.name))?;
+            Some(format!("{name}{}v{version}", resolve::AT))
+        });
+        let looked_up = at_version.as_deref().unwrap_or(name);
+        let Some(found) = self.session.table(looked_up).await? else {
             return Ok(None);
         };
         let found = match found.get_table_definition() {

@@ -7,9 +7,12 @@ use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::dialect::LakeDialect;
-use super::resolve;
+use super::{bind, resolve};
 use crate::error::{Error, Result};
 use crate::tables::Moment;
+
+/// `SHOW QUERIES`.
+const LIVE_QUERIES: &str = "SELECT * FROM system.queries ORDER BY enqueued_at";
 
 /// One statement of a script.
 #[derive(Debug, Clone)]
@@ -38,6 +41,8 @@ pub enum Statement {
     },
     /// `CHECKPOINT t`.
     Checkpoint(ObjectName),
+    /// `KILL QUERY 'id'`.
+    Kill(String),
     /// `RESTORE [TABLE] t TO VERSION AS OF n | TIMESTAMP AS OF '…'`.
     Restore(ObjectName, Moment),
     /// `DESCRIBE HISTORY t [LIMIT n]`.
@@ -74,6 +79,7 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
                 let mut statement = parser.parse_statement()?;
                 let view = view_text(&statement);
                 resolve::resolve(&mut statement)?;
+                bind::number(&mut statement);
                 match (statement, view) {
                     (Plain::Statement(inner), Some(text)) => match *inner {
                         Ast::CreateView(view) => Statement::CreateView(Box::new(view), text),
@@ -111,7 +117,10 @@ fn view_text(statement: &Plain) -> Option<String> {
 fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
     let (first, second) = (spelled(parser, 0), spelled(parser, 1));
     let words = match (first.as_str(), second.as_str()) {
-        ("DESCRIBE" | "DESC", "HISTORY" | "DETAIL") | ("COPY", "INTO") => 2,
+        ("DESCRIBE" | "DESC", "HISTORY" | "DETAIL")
+        | ("COPY", "INTO")
+        | ("KILL", "QUERY")
+        | ("SHOW", "QUERIES") => 2,
         ("OPTIMIZE" | "VACUUM" | "CHECKPOINT" | "RESTORE" | "COPY", _) => 1,
         _ => return Ok(None),
     };
@@ -124,6 +133,8 @@ fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
         ("CHECKPOINT", _) => Statement::Checkpoint(parser.parse_object_name(false)?),
         ("RESTORE", _) => restore(parser)?,
         ("COPY", "INTO") => copy_into(parser)?,
+        ("KILL", _) => Statement::Kill(parser.parse_literal_string()?),
+        ("SHOW", _) => return parse(LIVE_QUERIES).map(|mut statements| statements.pop()),
         ("COPY", _) => copy_to(parser)?,
         (_, "DETAIL") => Statement::Detail(parser.parse_object_name(false)?),
         _ => {

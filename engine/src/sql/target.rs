@@ -12,6 +12,7 @@ use super::Scope;
 use super::resolve::unsupported;
 use crate::catalog::{CATALOG, SCHEMAS};
 use crate::error::{Error, Result};
+use crate::policy::Deed;
 use crate::session::Session;
 use crate::tables::{LakeTableProvider, Table};
 
@@ -44,6 +45,10 @@ impl Target {
                 "{full_name} is kept by paratope itself and cannot be changed by a statement"
             )));
         }
+        session
+            .caller()
+            .grants
+            .check(Deed::Write, &schema, &table)?;
         let provider = scope.table(&schema, &table).await?;
         let Ok(reader) = (provider as Arc<dyn std::any::Any + Send + Sync>).downcast() else {
             return Err(Error::Invalid(format!(

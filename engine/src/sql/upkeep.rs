@@ -4,15 +4,58 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, UInt64Array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
 
-use super::Scope;
 use super::target::{Target, split};
+use super::{Scope, Statement};
 use crate::error::{Error, Result};
+use crate::policy::Deed;
 use crate::session::{Answer, Session};
 use crate::tables::maintenance::{self, Optimize, Vacuum};
 use crate::tables::{Moment, Table};
+
+const OPTIMIZED: [&str; 6] = [
+    "files_removed",
+    "files_added",
+    "bytes_before",
+    "bytes_after",
+    "partitions",
+    "skipped_conflicts",
+];
+const VACUUMED: [&str; 3] = ["files_deleted", "bytes_deleted", "retained_hours"];
+const CHECKPOINTED: [&str; 1] = ["version"];
+
+/// What these statements answer; `None` for other statements, and those that only describe.
+pub fn schema(statement: &Statement) -> Option<SchemaRef> {
+    let fields = match statement {
+        Statement::Optimize { .. } => numbers(&OPTIMIZED),
+        Statement::Vacuum { dry_run: true, .. } => {
+            vec![Field::new("path", DataType::Utf8, false)]
+        }
+        Statement::Vacuum { .. } => numbers(&VACUUMED),
+        Statement::Checkpoint(_) => numbers(&CHECKPOINTED),
+        Statement::Restore(..) => {
+            let mut fields = numbers(&["restored_version"]);
+            fields.push(Field::new("changed", DataType::Boolean, false));
+            fields.extend(numbers(&[
+                "files_added",
+                "files_removed",
+                "inputs_undone",
+                "inputs_redone",
+            ]));
+            fields
+        }
+        _ => return None,
+    };
+    Some(Arc::new(Schema::new(fields)))
+}
+
+fn numbers(names: &[&str]) -> Vec<Field> {
+    let number = |name: &&str| Field::new(*name, DataType::UInt64, false);
+    names.iter().map(number).collect()
+}
 
 /// `OPTIMIZE t [WHERE …] [ZORDER BY (…)]`.
 pub async fn optimize(
@@ -46,14 +89,17 @@ pub async fn optimize(
         target_file_bytes: None,
     };
     let done = maintenance::optimize(session.require_lake()?, &target.table, &options).await?;
-    counts(&[
-        ("files_removed", done.files_removed),
-        ("files_added", done.files_added),
-        ("bytes_before", done.bytes_before),
-        ("bytes_after", done.bytes_after),
-        ("partitions", done.partitions),
-        ("skipped_conflicts", done.skipped_conflicts),
-    ])
+    counts(
+        OPTIMIZED,
+        [
+            done.files_removed,
+            done.files_added,
+            done.bytes_before,
+            done.bytes_after,
+            done.partitions,
+            done.skipped_conflicts,
+        ],
+    )
 }
 
 /// `VACUUM t [RETAIN n HOURS] [DRY RUN]`: the files, or how many they were.
@@ -63,7 +109,7 @@ pub async fn vacuum(
     retain_hours: Option<u64>,
     dry_run: bool,
 ) -> Result<Answer> {
-    let table = any_table(session, name).await?;
+    let table = any_table(session, name, Deed::Write).await?;
     let options = Vacuum {
         retain: retain_hours.map(|hours| Duration::from_secs(hours.saturating_mul(3_600))),
         dry_run,
@@ -73,17 +119,16 @@ pub async fn vacuum(
         let paths: ArrayRef = Arc::new(StringArray::from(done.paths));
         return Answer::rows(RecordBatch::try_from_iter([("path", paths)])?);
     }
-    counts(&[
-        ("files_deleted", done.files),
-        ("bytes_deleted", done.bytes),
-        ("retained_hours", done.retained.as_secs() / 3_600),
-    ])
+    counts(
+        VACUUMED,
+        [done.files, done.bytes, done.retained.as_secs() / 3_600],
+    )
 }
 
 /// `CHECKPOINT t`.
 pub async fn checkpoint(session: &Session, name: &ObjectName) -> Result<Answer> {
-    let table = any_table(session, name).await?;
-    counts(&[("version", maintenance::checkpoint(&table).await?)])
+    let table = any_table(session, name, Deed::Write).await?;
+    counts(CHECKPOINTED, [maintenance::checkpoint(&table).await?])
 }
 
 /// `RESTORE t TO …`.
@@ -105,20 +150,21 @@ pub async fn restore(session: &Session, name: &ObjectName, to: Moment) -> Result
 
 /// `DESCRIBE HISTORY t [LIMIT n]`.
 pub async fn history(session: &Session, name: &ObjectName, limit: Option<usize>) -> Result<Answer> {
-    let table = any_table(session, name).await?;
+    let table = any_table(session, name, Deed::Read).await?;
     Answer::rows(maintenance::history(&table, limit).await?)
 }
 
 /// `DESCRIBE DETAIL t`.
 pub async fn detail(session: &Session, name: &ObjectName) -> Result<Answer> {
-    let table = any_table(session, name).await?;
+    let table = any_table(session, name, Deed::Read).await?;
     Answer::rows(maintenance::detail(&table).await?)
 }
 
 /// A table of the lake, its own books included.
-async fn any_table(session: &Session, name: &ObjectName) -> Result<Arc<Table>> {
+async fn any_table(session: &Session, name: &ObjectName, deed: Deed) -> Result<Arc<Table>> {
     Scope::new(session).await?;
     let (schema, table) = split(name)?;
+    session.caller().grants.check(deed, &schema, &table)?;
     let full_name = format!("{schema}.{table}");
     let lake = session.require_lake()?;
     if lake.view(&full_name).is_some() {
@@ -130,10 +176,8 @@ async fn any_table(session: &Session, name: &ObjectName) -> Result<Arc<Table>> {
 }
 
 /// One row of numbers.
-fn counts(columns: &[(&str, u64)]) -> Result<Answer> {
-    let columns = columns.iter().map(|(name, value)| {
-        let value: ArrayRef = Arc::new(UInt64Array::from(vec![*value]));
-        (*name, value)
-    });
+fn counts<const N: usize>(names: [&str; N], values: [u64; N]) -> Result<Answer> {
+    let values = values.map(|value| -> ArrayRef { Arc::new(UInt64Array::from(vec![value])) });
+    let columns = names.into_iter().zip(values);
     Answer::rows(RecordBatch::try_from_iter(columns)?)
 }

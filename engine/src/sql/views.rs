@@ -8,6 +8,7 @@ use super::resolve::unsupported;
 use super::target::split;
 use crate::catalog::{self, CreateMode, Name};
 use crate::error::{Error, Result};
+use crate::policy::Deed;
 use crate::session::Session;
 
 /// Creates a view, once its query can be planned. `text` is the query as it was written.
@@ -54,10 +55,11 @@ pub async fn create_view(session: &Session, statement: &CreateView, text: &str) 
         (false, true) => CreateMode::IfNotExists,
         (false, false) => CreateMode::New,
     };
+    let (schema, name) = split(name)?;
+    session.caller().grants.check(Deed::Write, &schema, &name)?;
     refuse_tables_of_the_session(session, query)?;
     let scope = Scope::new(session).await?;
     scope.plan_ast(Ast::Query(query.clone())).await?;
-    let (schema, name) = split(name)?;
     catalog::create_view(
         session.require_lake()?,
         &Name::new(schema, name),

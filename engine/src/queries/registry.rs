@@ -1,0 +1,219 @@
+//! All statements that wait or run in this process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use datafusion::execution::memory_pool::MemoryPool;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::log::LogEntry;
+use super::memory::StatementPool;
+use super::query::{Outcome, Query};
+use super::running::Running;
+use super::turns::Turns;
+use crate::config::LimitsConfig;
+use crate::error::{Error, Result};
+use crate::policy::Grants;
+use crate::sql;
+
+/// What statements may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// How many run at once.
+    pub at_once: usize,
+    /// How many wait.
+    pub waiting: usize,
+    /// Memory of one, bytes.
+    pub memory: usize,
+    /// Longest time of one, its wait included.
+    pub timeout: Duration,
+}
+
+impl Limits {
+    /// Those of a server with so many computing threads and so much memory for queries.
+    pub fn new(config: &LimitsConfig, threads: usize, memory: usize) -> Self {
+        let share = memory as f64 * config.query_memory_fraction.clamp(0.01, 1.0);
+        Self {
+            at_once: match config.concurrent_queries {
+                0 => 2 * threads,
+                many => many,
+            },
+            waiting: config.queued_queries,
+            memory: share as usize,
+            timeout: Duration::from_secs(config.statement_timeout_s),
+        }
+    }
+}
+
+/// A statement to be carried out.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// Who asks.
+    pub user: String,
+    /// The statement's text.
+    pub statement: String,
+    /// Versions of tables that it must read, by `schema.table`.
+    pub pins: BTreeMap<String, u64>,
+}
+
+/// Called with each statement that has ended.
+type Listener = Box<dyn Fn(&Query, &Outcome) + Send + Sync>;
+
+/// All statements that wait or run.
+pub struct Queries {
+    limits: Limits,
+    memory: Arc<dyn MemoryPool>,
+    turns: Arc<Turns>,
+    live: Mutex<BTreeMap<Uuid, Arc<Query>>>,
+    log: Option<mpsc::Sender<LogEntry>>,
+    keeps_literals: bool,
+    listener: Option<Listener>,
+}
+
+impl std::fmt::Debug for Queries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queries")
+            .field("limits", &self.limits)
+            .field("live", &self.list().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Queries {
+    /// Statements within `limits`, which share `memory`.
+    pub fn new(limits: Limits, memory: Arc<dyn MemoryPool>) -> Self {
+        Self {
+            turns: Turns::new(limits.at_once, limits.waiting),
+            limits,
+            memory,
+            live: Mutex::default(),
+            log: None,
+            keeps_literals: false,
+            listener: None,
+        }
+    }
+
+    /// Tells each end to `log`. Where the log cannot follow, entries are dropped rather than statements delayed.
+    #[must_use]
+    pub fn with_log(mut self, log: mpsc::Sender<LogEntry>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Keeps the literals of statements, which are masked otherwise.
+    #[must_use]
+    pub fn with_literals(mut self, keeps: bool) -> Self {
+        self.keeps_literals = keeps;
+        self
+    }
+
+    /// Calls `listener` with each statement that has ended.
+    #[must_use]
+    pub fn with_listener(
+        mut self,
+        listener: impl Fn(&Query, &Outcome) + Send + Sync + 'static,
+    ) -> Self {
+        self.listener = Some(Box::new(listener));
+        self
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// `Unavailable` where too many wait already, or it was cancelled while it waited; `Exhausted` where that took too
+    /// long.
+    pub async fn begin(self: &Arc<Self>, request: Request) -> Result<Running> {
+        let statement = match self.keeps_literals {
+            true => request.statement,
+            false => sql::masked(&request.statement),
+        };
+        let pool = StatementPool::new(Arc::clone(&self.memory), self.limits.memory);
+        let query = Arc::new(Query::new(
+            request.user,
+            statement,
+            request.pins,
+            self.limits.timeout,
+            pool,
+        ));
+        self.live().insert(query.id, Arc::clone(&query));
+        let mut running = Running::new(Arc::clone(self), Arc::clone(&query));
+        let turn = tokio::select! {
+            turn = self.turns.take(&query.user) => turn,
+            stopped = query.stopped() => Err(stopped),
+        };
+        match turn {
+            Ok(turn) => running.start(turn),
+            Err(error) => {
+                query.end(Outcome::Failed(error.to_string()));
+                return Err(error);
+            }
+        }
+        Ok(running)
+    }
+
+    /// All that wait or run, the oldest first.
+    pub fn list(&self) -> Vec<Arc<Query>> {
+        self.live().values().cloned().collect()
+    }
+
+    /// How many run and wait.
+    pub fn counts(&self) -> (usize, usize) {
+        self.turns.counts()
+    }
+
+    /// Memory that statements hold together, and may hold, bytes.
+    pub fn memory(&self) -> usize {
+        self.memory.reserved()
+    }
+
+    /// Stops a statement of `user`, or anybody's where `grants` are an admin's.
+    ///
+    /// # Errors
+    /// `NotFound` for one that does not run, or is not the user's: which of the two is not told.
+    pub fn kill(&self, id: &str, user: &str, grants: &Grants) -> Result<()> {
+        let found = id
+            .parse()
+            .ok()
+            .and_then(|id: Uuid| self.live().get(&id).cloned())
+            .filter(|query| query.user == user || grants.is_admin());
+        match found {
+            Some(query) => {
+                query.cancel(&format!("KILL QUERY of {user}"));
+                Ok(())
+            }
+            None => Err(Error::NotFound(format!(
+                "no statement {id} of yours waits or runs; SHOW QUERIES lists them"
+            ))),
+        }
+    }
+
+    /// Stops all; `by` says who.
+    pub fn cancel_all(&self, by: &str) {
+        for query in self.list() {
+            query.cancel(by);
+        }
+    }
+
+    /// Takes a statement off the list and notes its end.
+    pub(super) fn finish(&self, query: &Query) {
+        query.end(Outcome::Cancelled("its client, who went away".into()));
+        self.live().remove(&query.id);
+        let Some(outcome) = query.outcome() else {
+            return;
+        };
+        if let Some(listener) = &self.listener {
+            listener(query, outcome);
+        }
+        if let Some(log) = &self.log
+            && log.try_send(LogEntry::of(query, outcome)).is_err()
+        {
+            tracing::warn!(query = %query.id, "the log of queries cannot follow: an entry is left out");
+        }
+    }
+
+    fn live(&self) -> std::sync::MutexGuard<'_, BTreeMap<Uuid, Arc<Query>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,107 @@
+//! Carries a statement out and watches it to its last row.
+
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{StreamExt as _, stream};
+
+use super::query::{CURRENT, Outcome, Query};
+use super::registry::Queries;
+use super::turns::Turn;
+use crate::error::{Error, Result};
+use crate::session::{Answer, Planned, Session, Statement};
+
+/// A statement whose turn has come. Dropping it ends the statement.
+#[derive(Debug)]
+pub struct Running {
+    queries: Arc<Queries>,
+    query: Arc<Query>,
+    turn: Option<Turn>,
+}
+
+impl Running {
+    pub(super) fn new(queries: Arc<Queries>, query: Arc<Query>) -> Self {
+        Self {
+            queries,
+            query,
+            turn: None,
+        }
+    }
+
+    pub(super) fn start(&mut self, turn: Turn) {
+        self.turn = Some(turn);
+        self.query.start();
+    }
+
+    /// What is known of it.
+    pub fn query(&self) -> &Arc<Query> {
+        &self.query
+    }
+
+    /// Plans a statement for it.
+    ///
+    /// # Errors
+    /// The statement's; that it was stopped.
+    pub async fn plan(&self, session: &Session, statement: Statement) -> Result<Planned> {
+        let planned = CURRENT.scope(Arc::clone(&self.query), session.plan(statement));
+        self.unless_stopped(planned).await
+    }
+
+    /// Starts what was planned. The answer's rows are counted; it ends where the statement is stopped or takes too long,
+    /// and the statement ends with it.
+    ///
+    /// # Errors
+    /// The statement's; that it was stopped.
+    pub async fn run(self, session: &Session, planned: Planned) -> Result<Answer> {
+        let started = CURRENT.scope(Arc::clone(&self.query), planned.run(session));
+        let answer = self.unless_stopped(started).await?;
+        let schema = Arc::clone(&answer.schema);
+        let rows = stream::unfold(Some((answer.stream, self)), |state| async move {
+            let (mut rows, running) = state?;
+            let query = Arc::clone(&running.query);
+            let next = tokio::select! {
+                biased;
+                stopped = query.stopped() => Some(Err(DataFusionError::from(stopped))),
+                next = CURRENT.scope(Arc::clone(&query), rows.next()) => next,
+            };
+            match next {
+                Some(Ok(batch)) => {
+                    query.count(batch.num_rows(), batch.get_array_memory_size());
+                    Some((Ok(batch), Some((rows, running))))
+                }
+                Some(Err(error)) => {
+                    let error = Error::from(error);
+                    query.end(Outcome::Failed(error.to_string()));
+                    // Rows that were under way are given up before the end is told.
+                    drop(rows);
+                    Some((Err(error.into()), None))
+                }
+                None => {
+                    query.end(Outcome::Succeeded);
+                    drop(rows);
+                    None
+                }
+            }
+        });
+        Ok(Answer {
+            stream: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), rows)),
+            schema,
+        })
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let done = tokio::select! {
+            biased;
+            stopped = self.query.stopped() => Err(stopped),
+            done = work => done,
+        };
+        done.inspect_err(|error| self.query.end(Outcome::Failed(error.to_string())))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.queries.finish(&self.query);
+    }
+}

@@ -1,0 +1,130 @@
+//! What the sessions of a process share: memory, caches, stores and functions.
+
+use std::sync::Arc;
+
+use datafusion::catalog::{CatalogProviderList as _, MemoryCatalogProviderList};
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::{FunctionRegistry as _, SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionContext;
+
+use super::settings::Settings;
+use super::{Caller, Session, files, register_store, runtime, session_config, three_valued_in};
+use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::queries::{self, LiveQueries, Queries};
+use crate::storage::Access;
+use crate::table_functions;
+
+/// Opens sessions over one lake. They share a memory limit, caches and connections to stores.
+pub struct Sessions {
+    template: SessionState,
+    lake: Option<Arc<Lake>>,
+    config: Config,
+    access: Access,
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sessions").finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// Sessions over `lake` where there is one. Their statements reach files within `access`.
+    ///
+    /// # Errors
+    /// A runtime that cannot be built (no folder for spilling).
+    pub fn new(lake: Option<Arc<Lake>>, config: &Config, access: Access) -> Result<Self> {
+        let runtime = runtime::build(config, &access)?;
+        if let Some(lake) = &lake {
+            register_store(&runtime, lake)?;
+        }
+        let mut template = SessionStateBuilder::new()
+            .with_default_features()
+            .with_config(session_config(config))
+            .with_runtime_env(runtime)
+            .with_analyzer_rule(Arc::new(three_valued_in::ThreeValuedIn))
+            .with_table_factories(files::factories(config, &access))
+            .build();
+        for function in udfs::all() {
+            template.register_udf(function)?;
+        }
+        for function in udfs::aggregates() {
+            template.register_udaf(function)?;
+        }
+        for (name, function) in table_functions::all() {
+            template.register_udtf(name, function);
+        }
+        Ok(Self {
+            template,
+            lake,
+            config: config.clone(),
+            access,
+        })
+    }
+
+    /// A session of `caller`; `queries` are those of its process, where somebody watches them.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn open(&self, caller: Caller, queries: Option<Arc<Queries>>) -> Result<Session> {
+        let mut state = self.template.clone();
+        // Each has catalogs of its own: external tables are a session's.
+        let catalogs = Arc::new(MemoryCatalogProviderList::new());
+        let catalog = self.lake.as_ref().map(|lake| {
+            let catalog = Arc::new(LakeCatalog::new(lake, caller.grants.clone()));
+            catalogs.register_catalog(CATALOG.into(), Arc::clone(&catalog) as _);
+            catalog
+        });
+        if let (Some(catalog), Some(queries)) = (&catalog, &queries) {
+            let live = LiveQueries::new(Arc::clone(queries), &caller.user, &caller.grants);
+            catalog.lay_over(SCHEMAS[1], queries::TABLE, Arc::new(live));
+        }
+        if catalog.is_none() {
+            let default = datafusion::catalog::MemoryCatalogProvider::new();
+            datafusion::catalog::CatalogProvider::register_schema(
+                &default,
+                SCHEMAS[0],
+                Arc::new(datafusion::catalog::MemorySchemaProvider::new()),
+            )?;
+            catalogs.register_catalog(CATALOG.into(), Arc::new(default));
+        }
+        state.register_catalog_list(catalogs);
+        let settings = Settings::new(state.config());
+        #[allow(clippy::disallowed_methods)] // this is the factory
+        let context = SessionContext::new_with_state(state);
+        let files = files::file_tables(&context, &self.access);
+        Ok(Session {
+            context,
+            config: self.config.clone(),
+            catalog,
+            files,
+            access: self.access.clone(),
+            settings,
+            caller,
+            queries,
+        })
+    }
+
+    /// The memory that statements share.
+    pub fn memory_pool(&self) -> Arc<dyn MemoryPool> {
+        Arc::clone(&self.template.runtime_env().memory_pool)
+    }
+
+    /// The lake.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none.
+    pub fn lake(&self) -> Result<&Arc<Lake>> {
+        self.lake
+            .as_ref()
+            .ok_or_else(|| Error::NotFound("there is no lake".into()))
+    }
+
+    /// The configuration they are made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+}
