@@ -1,4 +1,22 @@
-//! Paratope's outside: the command line now, servers beside it later. Everything that reads or
-//! writes data is the engine's; here stands how people and programs reach it.
+//! Paratope's outside: the command line, and the server that speaks Arrow Flight SQL. Everything that reads or writes data
+//! is the engine's; here stands how people and programs reach it.
+//!
+//! | module | |
+//! |---|---|
+//! | `cli` | the `paratope` binary: one file per verb |
+//! | `server` | `paratope serve`: listeners, threads, the end |
+//! | `service` | Flight SQL: what each call does |
+//! | `auth`, `net` | who is let in; TLS and connections |
+//! | `http`, `metrics` | health and Prometheus |
+//! | `diagnosis`, `script` | errors that point at the token; scripts cut into statements |
 
+// Whether the futures of a statement may cross threads is worked out through all that DataFusion nests in them.
+#![recursion_limit = "256"]
+
+pub mod auth;
 pub mod cli;
+mod diagnosis;
+pub mod net;
+mod script;
+pub mod server;
+pub mod service;

@@ -46,6 +46,13 @@ impl LakeCatalog {
         }
     }
 
+    /// Takes such a table off again.
+    pub fn take_off(&self, schema: &str, name: &str) {
+        for found in self.schemas.iter().filter(|found| found.name == schema) {
+            found.session_tables().remove(name);
+        }
+    }
+
     /// What its session may do.
     pub fn grants(&self) -> &Grants {
         &self.grants

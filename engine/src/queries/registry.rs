@@ -1,6 +1,7 @@
 //! All statements that wait or run in this process.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,9 +68,10 @@ pub struct Queries {
     memory: Arc<dyn MemoryPool>,
     turns: Arc<Turns>,
     live: Mutex<BTreeMap<Uuid, Arc<Query>>>,
-    log: Option<mpsc::Sender<LogEntry>>,
+    log: Mutex<Option<mpsc::Sender<LogEntry>>>,
     keeps_literals: bool,
     listener: Option<Listener>,
+    is_closed: AtomicBool,
 }
 
 impl std::fmt::Debug for Queries {
@@ -89,7 +91,8 @@ impl Queries {
             limits,
             memory,
             live: Mutex::default(),
-            log: None,
+            log: Mutex::default(),
+            is_closed: AtomicBool::new(false),
             keeps_literals: false,
             listener: None,
         }
@@ -98,7 +101,7 @@ impl Queries {
     /// Tells each end to `log`. Where the log cannot follow, entries are dropped rather than statements delayed.
     #[must_use]
     pub fn with_log(mut self, log: mpsc::Sender<LogEntry>) -> Self {
-        self.log = Some(log);
+        self.log = Mutex::new(Some(log));
         self
     }
 
@@ -125,6 +128,11 @@ impl Queries {
     /// `Unavailable` where too many wait already, or it was cancelled while it waited; `Exhausted` where that took too
     /// long.
     pub async fn begin(self: &Arc<Self>, request: Request) -> Result<Running> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(Error::Unavailable(
+                "the server is stopping; try again with another or in a moment".into(),
+            ));
+        }
         let statement = match self.keeps_literals {
             true => request.statement,
             false => sql::masked(&request.statement),
@@ -189,6 +197,19 @@ impl Queries {
         }
     }
 
+    /// Takes no new statements.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells the log no more ends: it writes what it has, and is done.
+    pub fn close_log(&self) {
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+
     /// Stops all; `by` says who.
     pub fn cancel_all(&self, by: &str) {
         for query in self.list() {
@@ -206,7 +227,8 @@ impl Queries {
         if let Some(listener) = &self.listener {
             listener(query, outcome);
         }
-        if let Some(log) = &self.log
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = log.as_ref()
             && log.try_send(LogEntry::of(query, outcome)).is_err()
         {
             tracing::warn!(query = %query.id, "the log of queries cannot follow: an entry is left out");

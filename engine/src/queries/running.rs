@@ -10,7 +10,7 @@ use super::query::{CURRENT, Outcome, Query};
 use super::registry::Queries;
 use super::turns::Turn;
 use crate::error::{Error, Result};
-use crate::session::{Answer, Planned, Session, Statement};
+use crate::session::{Answer, IngestMode, Planned, Rows, Session, Statement};
 
 /// A statement whose turn has come. Dropping it ends the statement.
 #[derive(Debug)]
@@ -88,6 +88,25 @@ impl Running {
             stream: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), rows)),
             schema,
         })
+    }
+
+    /// Writes rows that come from outside, within the statement's limits.
+    ///
+    /// # Errors
+    /// A table that should or should not be there; rows that do not fit; that it was stopped.
+    pub async fn ingest(
+        self,
+        session: &Session,
+        schema: &str,
+        table: &str,
+        mode: IngestMode,
+        rows: Rows,
+    ) -> Result<u64> {
+        let written = session.ingest(schema, table, mode, rows);
+        let written = CURRENT.scope(Arc::clone(&self.query), written);
+        let rows = self.unless_stopped(written).await?;
+        self.query.end(Outcome::Succeeded);
+        Ok(rows)
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

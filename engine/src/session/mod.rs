@@ -5,6 +5,7 @@ mod external;
 mod files;
 mod functions;
 pub mod names;
+mod rows;
 mod runtime;
 mod sessions;
 mod settings;
@@ -12,10 +13,12 @@ mod three_valued_in;
 
 pub use crate::sql::{Planned, Statement};
 pub use functions::FunctionDoc;
-pub(crate) use runtime::query_memory;
+pub use rows::{IngestMode, Rows};
+pub use runtime::query_memory;
 pub use sessions::Sessions;
 use settings::Settings;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
@@ -23,7 +26,9 @@ use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::UrlTableFactory;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{
+    LogicalPlan, ResetVariable, SetVariable, Statement as DataFusionStatement,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::FutureExt as _;
@@ -157,6 +162,31 @@ impl Session {
     /// Documentation of every function, sorted by name.
     pub fn functions(&self) -> Vec<FunctionDoc> {
         functions::document(&self.context.state())
+    }
+
+    /// The settings that it may change, with their values.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        self.settings
+            .current(self.context.state_ref().read().config())
+    }
+
+    /// `SET name = value`, or `RESET name` without a value.
+    ///
+    /// # Errors
+    /// A setting that cannot be changed; a value that it does not take.
+    pub async fn set(&self, name: &str, value: Option<&str>) -> Result<()> {
+        let plan = match value {
+            Some(value) => DataFusionStatement::SetVariable(SetVariable {
+                variable: name.to_string(),
+                value: value.to_string(),
+            }),
+            None => DataFusionStatement::ResetVariable(ResetVariable {
+                variable: name.to_string(),
+            }),
+        };
+        let plan = self.admit(LogicalPlan::Statement(plan))?;
+        self.run_in_context(plan).await?;
+        Ok(())
     }
 
     /// Whose session it is.

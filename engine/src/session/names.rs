@@ -17,7 +17,7 @@ use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
 use super::{Session, Statement};
-use crate::catalog::{CATALOG, SCHEMAS};
+use crate::catalog::{CATALOG, Kind, Name, SCHEMAS};
 use crate::error::{Error, Result};
 
 /// The name of a table or view.
@@ -38,6 +38,49 @@ impl TableName {
         } else {
             format!("{}.{name}", quoted(&self.schema_name))
         }
+    }
+}
+
+/// What a name in FROM stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelationKind {
+    /// A table of the lake.
+    Table,
+    /// A stored query.
+    View,
+    /// A table of the session, or one that the server makes as it is read.
+    Temporary,
+}
+
+impl RelationKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Table, Self::View, Self::Temporary];
+
+    /// As clients know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "TABLE",
+            Self::View => "VIEW",
+            Self::Temporary => "TEMPORARY",
+        }
+    }
+}
+
+/// A table or view that the session's caller may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// `main`, `system`, …
+    pub schema_name: String,
+    /// Name within the schema.
+    pub name: String,
+    /// What it is.
+    pub kind: RelationKind,
+}
+
+impl Relation {
+    /// As statements name it.
+    pub fn shown(&self) -> String {
+        format!("{}.{}", quoted(&self.schema_name), quoted(&self.name))
     }
 }
 
@@ -67,6 +110,26 @@ impl Session {
         tables.sort();
         tables.dedup();
         tables
+    }
+
+    /// The tables and views, sorted, with what they are; no table is opened for it.
+    pub fn relations(&self) -> Vec<Relation> {
+        let kind = |table: &TableName| {
+            let name = Name::new(&table.schema_name, &table.name);
+            match self.lake().and_then(|lake| lake.entry(&name)) {
+                Some(entry) if entry.kind == Kind::View => RelationKind::View,
+                Some(_) => RelationKind::Table,
+                None => RelationKind::Temporary,
+            }
+        };
+        self.tables()
+            .into_iter()
+            .map(|table| Relation {
+                kind: kind(&table),
+                schema_name: table.schema_name,
+                name: table.name,
+            })
+            .collect()
     }
 
     /// The columns of `relation`, which is written as in FROM: a table, a `'file'` or a call of a

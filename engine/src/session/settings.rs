@@ -3,7 +3,7 @@
 //! They are those that change how a query runs and neither what it answers nor how much it may take. `RESET` goes back to
 //! what the session started with, where DataFusion's would go to its own defaults.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use datafusion::logical_expr::{LogicalPlan, SetVariable, Statement};
@@ -119,6 +119,15 @@ impl Settings {
                 .map(|entry| (entry.key, entry.value))
                 .collect(),
         }
+    }
+
+    /// Their values in `config`.
+    pub fn current(&self, config: &SessionConfig) -> BTreeMap<String, String> {
+        let entries = config.options().entries().into_iter();
+        entries
+            .filter(|entry| known(&entry.key).is_some())
+            .map(|entry| (entry.key, entry.value.unwrap_or_default()))
+            .collect()
     }
 
     /// The plan as it may run: a `SET` or `RESET` of a setting that a session may change, and any other plan untouched.

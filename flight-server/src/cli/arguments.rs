@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use engine::config::Config;
 
-use super::{config, function, ingest, init, query, quickstart};
+use super::{config, function, ingest, init, query, quickstart, serve};
 
 /// An analytical query engine for antibody discovery.
 ///
@@ -69,6 +69,7 @@ pub enum Command {
     Init(init::Init),
     Ingest(ingest::Ingest),
     Query(query::Query),
+    Serve(serve::Serve),
     Function(function::Function),
     Config(config::ConfigCommand),
 }

@@ -10,9 +10,9 @@ use engine::session::{FunctionDoc, Session};
 use engine::storage::Access;
 
 use super::arguments::Shared;
-use super::diagnosis::{near, suggestion};
 use super::exit::Exit;
 use super::output::{Destination, Format, Output, Tables, say, terminal_width};
+use crate::diagnosis::{near, suggestion};
 
 /// List and explain SQL functions
 #[derive(Debug, Args)]

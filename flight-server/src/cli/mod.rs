@@ -4,7 +4,7 @@
 
 mod arguments;
 mod config;
-mod diagnosis;
+
 mod examples;
 mod exit;
 mod function;
@@ -16,7 +16,8 @@ mod output;
 mod progress;
 mod query;
 mod quickstart;
-mod script;
+mod serve;
+
 mod shell;
 mod shipped;
 
@@ -27,6 +28,7 @@ use clap::Parser as _;
 
 use arguments::{Cli, Command};
 use exit::Exit;
+pub use interrupt::Interrupts;
 
 /// How long a cancelled command may tidy up (partial files, the progress bar).
 const GRACE: Duration = Duration::from_secs(2);
@@ -75,6 +77,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Init(command) => command.run(&cli.shared).await,
         Command::Ingest(command) => command.run(&cli.shared).await,
         Command::Query(command) => command.run(&cli.shared).await,
+        Command::Serve(command) => command.run(&cli.shared).await,
         Command::Function(command) => command.run(&cli.shared).await,
         Command::Config(command) => command.run(&cli.shared),
     }

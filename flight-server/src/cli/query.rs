@@ -17,7 +17,8 @@ use super::arguments::Shared;
 use super::exit::{Exit, Usage};
 use super::output::{DEFAULT_ROWS, Destination, Format, Output, Tables, say_time};
 use super::progress::Bar;
-use super::{diagnosis, shell};
+use super::shell;
+use crate::diagnosis;
 
 /// Query the lake with SQL
 ///

@@ -1,6 +1,6 @@
 //! Backslash commands, as they are typed.
 
-use crate::cli::diagnosis::{near, suggestion};
+use crate::diagnosis::{near, suggestion};
 
 /// What a line that is no SQL asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

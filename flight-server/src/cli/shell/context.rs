@@ -3,7 +3,7 @@
 use engine::session::names::{Token, TokenKind, tokens};
 
 use super::command::is_command;
-use crate::cli::script::says_something;
+use crate::script::says_something;
 
 /// Words after which a relation stands.
 const BEFORE_RELATIONS: &[&str] = &[

@@ -4,7 +4,7 @@ use engine::session::names::{TokenKind, tokens};
 use reedline::{ValidationResult, Validator};
 
 use super::command::is_command;
-use crate::cli::script::says_something;
+use crate::script::says_something;
 
 /// Statements end with `;`, commands with their line.
 pub struct Input;

@@ -14,8 +14,9 @@ use super::editor::{Question, editor};
 use super::names::Names;
 use super::settings::Settings;
 use super::statement;
+use crate::cli::exit;
 use crate::cli::interrupt::Interrupts;
-use crate::cli::{diagnosis, exit};
+use crate::diagnosis;
 
 /// A shell at work.
 pub struct Repl {

@@ -11,7 +11,8 @@ use super::settings::Settings;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::output::{Written, say_time};
 use crate::cli::progress::{Bar, above};
-use crate::cli::{GRACE, diagnosis, exit, script};
+use crate::cli::{GRACE, exit};
+use crate::{diagnosis, script};
 
 /// Runs the statements of `text` and says what comes of them.
 ///

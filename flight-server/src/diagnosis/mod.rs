@@ -10,7 +10,7 @@ use engine::Error;
 use engine::session::Session;
 use engine::session::names::{Fault, TokenKind, Unknown, tokens};
 
-use super::script;
+use crate::script;
 pub use near::{near, suggestion};
 
 /// Columns that a quoted line may take where the terminal does not say.

@@ -1,0 +1,55 @@
+//! `paratope serve`: the lake on the network.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::arguments::Shared;
+use super::exit::Exit;
+use crate::server::{self, Signals};
+
+/// Serve the lake over Arrow Flight SQL
+///
+/// Clients (ADBC, JDBC, Flight SQL drivers, `paratope query --connect`) send SQL and read rows as
+/// Arrow. Health and metrics are told over HTTP.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without users, tokens or certificates ([server.auth] in the configuration) the server listens on
+loopback addresses only, and whoever reaches it may do everything.
+SIGTERM or Ctrl-C: running statements may end ([server.limits] drain_s); a second one stops at once.
+
+Examples:
+  paratope serve
+  paratope serve --lake s3://bucket/lake --listen 127.0.0.1:0
+  paratope query --connect grpc://127.0.0.1:32010 -c 'SELECT count(*) FROM chains'
+  curl http://127.0.0.1:32011/readyz")]
+pub struct Serve {
+    /// Address of Flight SQL; port 0 takes a free one [default: 127.0.0.1:32010]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Address of health and metrics [default: 127.0.0.1:32011]
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+}
+
+impl Serve {
+    /// Runs the command.
+    pub async fn run(self, shared: &Shared) -> anyhow::Result<Exit> {
+        let mut config = shared.load()?;
+        let settings = &mut config.server;
+        settings.listen = self.listen.unwrap_or(settings.listen);
+        settings.http = self.http.unwrap_or(settings.http);
+        let scheme = match settings.tls.certificate {
+            Some(_) => "grpc+tls",
+            None => "grpc",
+        };
+        let signals = Signals::take()?;
+        let listening = server::listen(&config).await?;
+        let mut stderr = io::stderr();
+        writeln!(stderr, "Flight SQL: {scheme}://{}", listening.flight)?;
+        writeln!(stderr, "Health:     http://{}/healthz", listening.http)?;
+        listening.until_stopped(signals).await?;
+        Ok(Exit::Success)
+    }
+}

@@ -1,0 +1,194 @@
+//! `paratope serve`: listeners, threads, and an orderly end.
+//!
+//! Calls are answered on one set of threads and plans run on another, so that health is told in milliseconds while all
+//! cores compute.
+
+mod http;
+mod stop;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arrow_flight::flight_service_server::FlightServiceServer;
+use engine::Lake;
+use engine::config::{Config, threads};
+use engine::policy::QUERY_LOG;
+use engine::queries::{Limits, Queries, QueryLog};
+use engine::session::Sessions;
+use engine::storage::Access;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Authenticator;
+use crate::service::{Server, ServerParts, Service};
+use http::Health;
+pub use stop::Signals;
+
+/// Deeply nested statements outgrow the default stack of 2 MiB.
+const STACK_BYTES: usize = 8 << 20;
+/// How often sessions and tickets are looked through.
+const REAP: Duration = Duration::from_secs(10);
+/// How long connections may take to end once all statements have.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A server that listens.
+pub struct Listening {
+    /// Where Flight SQL is spoken.
+    pub flight: SocketAddr,
+    /// Where health and metrics are told.
+    pub http: SocketAddr,
+    server: Arc<Server>,
+    health: Arc<Health>,
+    drain: Duration,
+    end: CancellationToken,
+    tasks: Vec<JoinHandle<anyhow::Result<()>>>,
+    log: JoinHandle<()>,
+    cpu: Runtime,
+}
+
+/// Opens the lake and listens.
+///
+/// # Errors
+/// No lake; an address that is taken, or may not be listened on without authentication; certificates that cannot be read.
+pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
+    let settings = &config.server;
+    let authenticator = Authenticator::new(&settings.auth, &settings.tls, settings.listen)?;
+    let lake = complete(config, Lake::open(config).await?).await?;
+    let cpu = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads(config.query.threads))
+        .thread_name("paratope-cpu")
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let access = Access::listed(config)?;
+    let sessions = Sessions::new(Some(Arc::clone(&lake)), config, access)?;
+    let limits = Limits::new(
+        &settings.limits,
+        threads(config.query.threads),
+        engine::session::query_memory(config),
+    );
+    let (log, entries) = QueryLog::new(lake);
+    let queries = Queries::new(limits, sessions.memory_pool())
+        .with_log(entries)
+        .with_literals(settings.log_literals);
+    let server = Arc::new(Server::new(
+        ServerParts {
+            authenticator,
+            sessions,
+            queries: Arc::new(queries),
+            cpu: cpu.handle().clone(),
+        },
+        &settings.limits,
+    )?);
+    let flight = bind(settings.listen).await?;
+    let http = bind(settings.http).await?;
+    let health = Arc::new(Health::new(Arc::clone(&server)));
+    let end = CancellationToken::new();
+    let service = FlightServiceServer::new(Service::new(Arc::clone(&server)))
+        .max_decoding_message_size(settings.limits.message_bytes)
+        .max_encoding_message_size(usize::MAX);
+    let (flight_address, http_address) = (flight.local_addr()?, http.local_addr()?);
+    let tasks = vec![
+        tokio::spawn(crate::net::serve(
+            flight,
+            settings.tls.clone(),
+            service,
+            end.clone(),
+        )),
+        tokio::spawn(http::serve(http, Arc::clone(&health), end.clone())),
+        tokio::spawn(reap(Arc::clone(&server), end.clone())),
+    ];
+    Ok(Listening {
+        flight: flight_address,
+        http: http_address,
+        server,
+        health,
+        drain: Duration::from_secs(settings.limits.drain_s),
+        end,
+        tasks,
+        log: cpu.spawn(log.run()),
+        cpu,
+    })
+}
+
+/// A lake that an earlier version made gets the tables that it lacks.
+async fn complete(config: &Config, lake: Arc<Lake>) -> anyhow::Result<Arc<Lake>> {
+    match lake.table(&format!("system.{QUERY_LOG}")) {
+        Ok(_) => Ok(lake),
+        Err(_) => Ok(Lake::init(config).await?.0),
+    }
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; choose another with --listen or --http")
+    })
+}
+
+async fn reap(server: Arc<Server>, end: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = end.cancelled() => return Ok(()),
+            () = tokio::time::sleep(REAP) => server.reap(),
+        }
+    }
+}
+
+impl Listening {
+    /// Serves until a signal comes, then lets running statements end; a second signal stops at once.
+    ///
+    /// # Errors
+    /// A listener that fails.
+    pub async fn until_stopped(mut self, mut signals: Signals) -> anyhow::Result<()> {
+        tokio::select! {
+            () = signals.next() => {}
+            failed = first_end(&mut self.tasks) => failed?,
+        }
+        tracing::info!(
+            "stopping: no new statements; running ones have {:?}",
+            self.drain
+        );
+        self.health.stop();
+        self.server.queries.close();
+        tokio::select! {
+            () = self.idle() => {}
+            () = tokio::time::sleep(self.drain) => {
+                self.server.queries.cancel_all("the server, which is stopping");
+                let _ = tokio::time::timeout(LINGER, self.idle()).await;
+            }
+            () = signals.next() => {
+                tracing::warn!("stopping at once");
+                self.cpu.shutdown_background();
+                return Ok(());
+            }
+        }
+        self.end.cancel();
+        for task in self.tasks {
+            let _ = tokio::time::timeout(LINGER, task).await;
+        }
+        // The last sender of the log goes with the server; then it writes what it has.
+        self.server.queries.close_log();
+        drop(self.server);
+        let _ = tokio::time::timeout(self.drain.max(LINGER), self.log).await;
+        self.cpu.shutdown_background();
+        Ok(())
+    }
+
+    /// Waits until no statement waits or runs.
+    async fn idle(&self) {
+        while !self.server.queries.list().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Waits for the first of the tasks to end, which none does by itself.
+async fn first_end(tasks: &mut [JoinHandle<anyhow::Result<()>>]) -> anyhow::Result<()> {
+    let (ended, ..) = futures::future::select_all(tasks.iter_mut()).await;
+    ended?.and_then(|()| anyhow::bail!("a listener ended by itself"))
+}

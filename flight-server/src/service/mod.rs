@@ -1,0 +1,39 @@
+//! Flight SQL: what each call of the protocol does.
+//!
+//! arrow-rs's `FlightSqlService` leaves PollFlightInfo, GetSchema, ListFlights and the actions of sessions and of
+//! cancellation out, so the protocol's own trait is implemented here.
+//!
+//! | module | |
+//! |---|---|
+//! | `rpc` | the calls, dispatched |
+//! | `command` | what a descriptor asks for |
+//! | `ticket` | signed tickets: what is fetched with them |
+//! | `statement` | queries: described, and their rows |
+//! | `change` | statements that change something, carried out once |
+//! | `prepared` | prepared statements and their parameters |
+//! | `ingest` | rows that clients send |
+//! | `session` | sessions of callers, and their options |
+//! | `action` | the actions |
+//! | `metadata` | catalogs, tables, types, what the server can do |
+//! | `transport` | batches as they travel |
+//! | `protocol` | messages that arrow-flight does not have |
+//! | `status` | errors as gRPC has them |
+
+mod action;
+mod change;
+mod command;
+mod ingest;
+mod metadata;
+mod prepared;
+mod protocol;
+mod rpc;
+mod session;
+mod statement;
+mod status;
+mod ticket;
+mod transport;
+
+pub use rpc::{Server, ServerParts, Service};
+pub use session::SessionStore;
+pub use status::status;
+pub use ticket::Tickets;

@@ -1,0 +1,509 @@
+//! The calls of the protocol: who calls is settled, what is asked for is read, and the file that does it is called.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arrow::datatypes::Schema;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::sql::{
+    Command, CommandPreparedStatementQuery, DoPutPreparedStatementResult, DoPutUpdateResult,
+};
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use bytes::Bytes;
+use engine::config::LimitsConfig;
+use engine::queries::Queries;
+use engine::session::{Caller, Session, Sessions};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use prost::Message;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::action::{self, act};
+use super::change::Changes;
+use super::ingest::{ingest, no_transactions};
+use super::prepared::PreparedStatements;
+use super::session::{SessionKey, SessionStore};
+use super::statement::{self, Fetches};
+use super::status::status;
+use super::ticket::{Tickets, What};
+use super::{command, metadata, transport};
+use crate::auth::Authenticator;
+use crate::net::Peer;
+
+/// What all calls share.
+pub struct Server {
+    /// Who is let in.
+    pub authenticator: Authenticator,
+    /// Sessions of callers.
+    pub sessions: SessionStore,
+    /// Statements that wait or run.
+    pub queries: Arc<Queries>,
+    /// Signs tickets.
+    pub tickets: Tickets,
+    /// Prepared statements.
+    pub prepared: PreparedStatements,
+    /// Tickets that change something.
+    pub changes: Changes,
+    /// Tickets that are being fetched.
+    pub fetches: Fetches,
+    /// Where plans run; calls are answered elsewhere.
+    pub cpu: Handle,
+}
+
+/// What a server is put together from.
+pub struct ServerParts {
+    /// Who is let in.
+    pub authenticator: Authenticator,
+    /// What sessions share.
+    pub sessions: Sessions,
+    /// Statements that wait or run.
+    pub queries: Arc<Queries>,
+    /// Where plans run.
+    pub cpu: Handle,
+}
+
+impl Server {
+    /// What all calls share, within the limits of the configuration.
+    ///
+    /// # Errors
+    /// A system without random numbers.
+    pub fn new(parts: ServerParts, limits: &LimitsConfig) -> engine::Result<Self> {
+        let idle = Duration::from_secs(limits.session_idle_s);
+        let ServerParts {
+            authenticator,
+            sessions,
+            queries,
+            cpu,
+        } = parts;
+        Ok(Self {
+            authenticator,
+            sessions: SessionStore::new(sessions, Arc::clone(&queries), idle, limits.sessions),
+            queries,
+            tickets: Tickets::new(Duration::from_secs(limits.ticket_lifetime_s))?,
+            prepared: PreparedStatements::new(idle, limits.sessions),
+            changes: Changes::default(),
+            fetches: Fetches::default(),
+            cpu,
+        })
+    }
+
+    /// Runs work where plans run; it ends with the call.
+    ///
+    /// # Errors
+    /// The work's.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Status>> + Send + 'static,
+    ) -> Result<T, Status> {
+        let mut work = AbortOnDrop(self.cpu.spawn(work));
+        match (&mut work.0).await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => {
+                tracing::error!(%error, "a statement fell over a defect");
+                Err(Status::internal(
+                    "a defect of paratope; the server's log has more",
+                ))
+            }
+            Err(_) => Err(Status::cancelled("the server is stopping")),
+        }
+    }
+
+    /// Forgets what nobody has used for long.
+    pub fn reap(&self) {
+        self.sessions.reap();
+        self.prepared.reap();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.changes.reap(now.map_or(0, |now| now.as_secs()));
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Who calls, and in which session.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Who.
+    pub caller: Caller,
+    /// In which session.
+    pub key: SessionKey,
+}
+
+impl Call {
+    /// The session.
+    ///
+    /// # Errors
+    /// A session that cannot be opened.
+    pub fn session(&self, server: &Server) -> Result<Arc<Session>, Status> {
+        server.sessions.get(&self.key, &self.caller).map_err(status)
+    }
+}
+
+/// The Flight service.
+#[derive(Clone)]
+pub struct Service {
+    server: Arc<Server>,
+}
+
+impl Service {
+    /// A service over what all calls share.
+    pub fn new(server: Arc<Server>) -> Self {
+        Self { server }
+    }
+
+    /// Who calls. Every call passes here before it does anything.
+    async fn call<T>(&self, request: &Request<T>) -> Result<Call, Status> {
+        let peer = request.extensions().get::<Peer>();
+        let principal = self
+            .server
+            .authenticator
+            .authenticate(request.metadata(), peer)
+            .await?;
+        let caller = principal.caller;
+        let key = self
+            .server
+            .sessions
+            .key(&caller.user, peer, request.metadata());
+        Ok(Call { caller, key })
+    }
+
+    /// What a descriptor asks for, as a schema and a ticket.
+    async fn described(
+        &self,
+        call: &Call,
+        descriptor: &FlightDescriptor,
+    ) -> Result<(Arc<Schema>, What), Status> {
+        let command = command::of_descriptor(descriptor)?;
+        let (text, parameters) = match &command {
+            Command::CommandStatementQuery(query) => {
+                if query.transaction_id.is_some() {
+                    return Err(no_transactions());
+                }
+                (query.query.clone(), None)
+            }
+            Command::CommandPreparedStatementQuery(query) => {
+                let handle = &query.prepared_statement_handle;
+                let prepared = self.server.prepared.get(handle, &call.caller.user)?;
+                (prepared.statement, prepared.parameters)
+            }
+            Command::CommandStatementSubstraitPlan(_) => {
+                return Err(Status::unimplemented("Substrait plans: send SQL"));
+            }
+            other => {
+                let schema = metadata::schema(other)?;
+                return Ok((schema, What::Metadata(descriptor.cmd.clone())));
+            }
+        };
+        let session = call.session(&self.server)?;
+        let described = self
+            .server
+            .compute(async move { statement::describe(&session, &text, parameters).await })
+            .await?;
+        Ok((described.schema, What::Statement(described.ticket)))
+    }
+
+    async fn info(&self, call: &Call, descriptor: FlightDescriptor) -> Result<FlightInfo, Status> {
+        let (schema, what) = self.described(call, &descriptor).await?;
+        let (ticket, end) = self
+            .server
+            .tickets
+            .issue(&call.caller.user, what)
+            .map_err(status)?;
+        let endpoint = FlightEndpoint {
+            ticket: Some(Ticket { ticket }),
+            expiration_time: Some(transport::timestamp(end)),
+            // No location: the client fetches where it asked.
+            ..FlightEndpoint::default()
+        };
+        Ok(FlightInfo {
+            schema: transport::schema_message(&schema).map_err(|error| status(error.into()))?,
+            flight_descriptor: Some(descriptor),
+            endpoint: vec![endpoint],
+            total_records: -1,
+            total_bytes: -1,
+            ordered: false,
+            app_metadata: Bytes::new(),
+        })
+    }
+
+    async fn put(&self, call: &Call, mut stream: Streaming<FlightData>) -> Result<Bytes, Status> {
+        let first = stream
+            .message()
+            .await?
+            .ok_or_else(|| Status::invalid_argument("DoPut sent nothing"))?;
+        let descriptor = first.flight_descriptor.clone().ok_or_else(|| {
+            Status::invalid_argument("the first message of DoPut has no descriptor")
+        })?;
+        let server = &self.server;
+        match command::of_descriptor(&descriptor)? {
+            Command::CommandStatementUpdate(update) => {
+                if update.transaction_id.is_some() {
+                    return Err(no_transactions());
+                }
+                self.update(call, update.query, None).await
+            }
+            Command::CommandPreparedStatementUpdate(update) => {
+                let handle = update.prepared_statement_handle;
+                let prepared = server.prepared.get(&handle, &call.caller.user)?;
+                let sent = parameters(first, stream).await?;
+                self.update(call, prepared.statement, sent.or(prepared.parameters))
+                    .await
+            }
+            Command::CommandPreparedStatementQuery(CommandPreparedStatementQuery {
+                prepared_statement_handle: handle,
+            }) => {
+                server.prepared.get(&handle, &call.caller.user)?;
+                let sent = parameters(first, stream).await?;
+                server.prepared.bind(&handle, &call.caller.user, sent)?;
+                let kept = DoPutPreparedStatementResult {
+                    prepared_statement_handle: Some(handle),
+                };
+                Ok(kept.encode_to_vec().into())
+            }
+            Command::CommandStatementIngest(command) => {
+                let (server, call) = (Arc::clone(server), call.clone());
+                let messages = stream::iter([Ok(first)]).chain(stream);
+                let rows = FlightRecordBatchStream::new_from_flight_data(
+                    messages.map_err(|status| FlightError::Tonic(Box::new(status))),
+                );
+                let count = self
+                    .server
+                    .compute(async move { ingest(&server, &call, &command, rows).await })
+                    .await?;
+                Ok(counted(count))
+            }
+            other => Err(Status::unimplemented(format!(
+                "DoPut of {}",
+                other.type_url()
+            ))),
+        }
+    }
+
+    async fn update(
+        &self,
+        call: &Call,
+        text: String,
+        parameters: Option<Bytes>,
+    ) -> Result<Bytes, Status> {
+        let (server, call) = (Arc::clone(&self.server), call.clone());
+        let count = self
+            .server
+            .compute(async move { statement::update(&server, &call, &text, parameters).await })
+            .await?;
+        Ok(counted(count))
+    }
+}
+
+fn counted(record_count: i64) -> Bytes {
+    DoPutUpdateResult { record_count }.encode_to_vec().into()
+}
+
+/// The rows of parameters that follow a descriptor, as an IPC stream; `None` where none do.
+async fn parameters(
+    first: FlightData,
+    stream: Streaming<FlightData>,
+) -> Result<Option<Bytes>, Status> {
+    let has_schema = |message: &FlightData| !message.data_header.is_empty();
+    let messages = stream::iter([Ok(first)])
+        .chain(stream)
+        .try_skip_while(move |message| std::future::ready(Ok(!has_schema(message))))
+        .map_err(|status| FlightError::Tonic(Box::new(status)));
+    let mut rows = FlightRecordBatchStream::new_from_flight_data(messages);
+    let mut batches = Vec::new();
+    while let Some(batch) = rows.try_next().await.map_err(Status::from)? {
+        batches.push(batch);
+    }
+    match rows.schema() {
+        // Clients without parameters send a batch without columns, and as many rows as they like.
+        Some(schema) if !schema.fields().is_empty() => {
+            statement::stream_of(schema, &batches).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+#[tonic::async_trait]
+impl FlightService for Service {
+    type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
+    type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
+    type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
+    type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
+    type DoActionStream = BoxStream<'static, Result<arrow_flight::Result, Status>>;
+    type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
+    type DoExchangeStream = BoxStream<'static, Result<FlightData, Status>>;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        let (_, token) = self
+            .server
+            .authenticator
+            .handshake(request.metadata())
+            .await?;
+        let answer = HandshakeResponse {
+            protocol_version: 0,
+            payload: token.clone().into_bytes().into(),
+        };
+        let mut response = Response::new(stream::iter([Ok(answer)]).boxed());
+        let value = MetadataValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| Status::internal("a token that no header can hold"))?;
+        response.metadata_mut().insert("authorization", value);
+        Ok(response)
+    }
+
+    async fn list_flights(
+        &self,
+        request: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        let call = self.call(&request).await?;
+        if !request.get_ref().expression.is_empty() {
+            return Err(Status::unimplemented(
+                "criteria of ListFlights: ask for tables with CommandGetTables",
+            ));
+        }
+        let session = call.session(&self.server)?;
+        let mut flights = Vec::new();
+        for table in session.tables() {
+            let query = arrow_flight::sql::CommandStatementQuery {
+                query: format!("SELECT * FROM {}", table.shown()),
+                transaction_id: None,
+            };
+            let command = Command::CommandStatementQuery(query).into_any();
+            let descriptor = FlightDescriptor::new_cmd(command.encode_to_vec());
+            // A view that stands on nothing any more must not hide the others.
+            if let Ok(info) = self.info(&call, descriptor).await {
+                flights.push(Ok(info));
+            }
+        }
+        Ok(Response::new(stream::iter(flights).boxed()))
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let call = self.call(&request).await?;
+        let info = self.info(&call, request.into_inner()).await?;
+        Ok(Response::new(info))
+    }
+
+    async fn poll_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<PollInfo>, Status> {
+        let call = self.call(&request).await?;
+        // Rows stream while they are computed: a planned statement is ready to be fetched.
+        let info = self.info(&call, request.into_inner()).await?;
+        let expiration_time = info
+            .endpoint
+            .first()
+            .and_then(|endpoint| endpoint.expiration_time);
+        Ok(Response::new(PollInfo {
+            info: Some(info),
+            flight_descriptor: None,
+            progress: Some(1.0),
+            expiration_time,
+        }))
+    }
+
+    async fn get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, Status> {
+        let call = self.call(&request).await?;
+        let (schema, _) = self.described(&call, &request.into_inner()).await?;
+        let schema = transport::schema_message(&schema).map_err(|error| status(error.into()))?;
+        Ok(Response::new(SchemaResult { schema }))
+    }
+
+    async fn do_get(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Self::DoGetStream>, Status> {
+        let call = self.call(&request).await?;
+        let bytes = request.into_inner().ticket;
+        let ticket = self.server.tickets.read(&bytes, &call.caller.user)?;
+        let rows = match ticket.what.clone() {
+            Some(What::Statement(statement)) => {
+                statement::rows(&self.server, &call, ticket, statement).await?
+            }
+            Some(What::Metadata(bytes)) => {
+                let command = command::of_bytes(&bytes)?;
+                let session = call.session(&self.server)?;
+                let batch = self
+                    .server
+                    .compute(async move { metadata::rows(&session, command).await })
+                    .await?;
+                let schema = batch.schema();
+                statement::encode(schema, stream::iter([Ok(batch)]).boxed())
+            }
+            None => return Err(Status::invalid_argument("the ticket says nothing")),
+        };
+        Ok(Response::new(rows))
+    }
+
+    async fn do_put(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        let call = self.call(&request).await?;
+        let app_metadata = self.put(&call, request.into_inner()).await?;
+        let result = stream::iter([Ok(PutResult { app_metadata })]);
+        Ok(Response::new(result.boxed()))
+    }
+
+    async fn do_action(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<Self::DoActionStream>, Status> {
+        let call = self.call(&request).await?;
+        let done = act(&self.server, &call, request.into_inner()).await?;
+        let results = done.body.map(|body| Ok(arrow_flight::Result { body }));
+        let mut response = Response::new(stream::iter(results).boxed());
+        if let Some(cookie) = done.cookie {
+            set_cookie(response.metadata_mut(), &cookie)?;
+        }
+        Ok(response)
+    }
+
+    async fn list_actions(
+        &self,
+        request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        self.call(&request).await?;
+        let actions = action::list().into_iter().map(Ok);
+        Ok(Response::new(stream::iter(actions).boxed()))
+    }
+
+    async fn do_exchange(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        self.call(&request).await?;
+        Err(Status::unimplemented(
+            "DoExchange: Flight SQL has no use for it",
+        ))
+    }
+}
+
+fn set_cookie(metadata: &mut MetadataMap, cookie: &str) -> Result<(), Status> {
+    let value = MetadataValue::try_from(cookie)
+        .map_err(|_| Status::internal("a cookie that no header can hold"))?;
+    metadata.insert("set-cookie", value);
+    Ok(())
+}

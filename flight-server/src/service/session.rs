@@ -1,0 +1,250 @@
+//! Sessions of callers: settings and external tables that last from one statement to the next.
+//!
+//! A client that keeps cookies has the session that its cookie names; one that does not has a session for each connection.
+//! Sessions that do nothing end after a while, and the idlest first where there are too many.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use engine::queries::Queries;
+use engine::session::{Caller, Session, Sessions};
+use tokio::time::Instant;
+use tonic::metadata::MetadataMap;
+use uuid::Uuid;
+
+use crate::net::Peer;
+
+/// Name of the cookie, as the specification suggests.
+pub const COOKIE: &str = "arrow_flight_session_id";
+
+/// Which session a call belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    user: String,
+    place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Place {
+    Cookie(Uuid),
+    Connection(u64),
+}
+
+struct Entry {
+    session: Arc<Session>,
+    used: Instant,
+}
+
+/// The open sessions.
+pub struct SessionStore {
+    sessions: Sessions,
+    queries: Arc<Queries>,
+    idle: Duration,
+    most: usize,
+    open: Mutex<HashMap<SessionKey, Entry>>,
+}
+
+impl std::fmt::Debug for SessionStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionStore")
+            .field("open", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionStore {
+    /// Sessions that end after `idle`; at most `most` of them.
+    pub fn new(sessions: Sessions, queries: Arc<Queries>, idle: Duration, most: usize) -> Self {
+        Self {
+            sessions,
+            queries,
+            idle,
+            most: most.max(1),
+            open: Mutex::default(),
+        }
+    }
+
+    /// The session of a call: its cookie's where that is one of the caller's, else its connection's.
+    pub fn key(&self, user: &str, peer: Option<&Peer>, metadata: &MetadataMap) -> SessionKey {
+        let by_cookie = cookie(metadata).map(|id| SessionKey {
+            user: user.to_string(),
+            place: Place::Cookie(id),
+        });
+        match by_cookie {
+            Some(key) if self.open().contains_key(&key) => key,
+            _ => SessionKey {
+                user: user.to_string(),
+                place: Place::Connection(peer.map_or(0, |peer| peer.connection)),
+            },
+        }
+    }
+
+    /// A new session that a cookie names; with it, the cookie.
+    pub fn create(&self, user: &str) -> (SessionKey, String) {
+        let id = Uuid::new_v4();
+        let key = SessionKey {
+            user: user.to_string(),
+            place: Place::Cookie(id),
+        };
+        (key, format!("{COOKIE}={id}; HttpOnly; Path=/"))
+    }
+
+    /// Whether a key is a cookie's.
+    pub fn has_cookie(key: &SessionKey) -> bool {
+        matches!(key.place, Place::Cookie(_))
+    }
+
+    /// The session, opened where there is none or the caller's roles have changed.
+    ///
+    /// # Errors
+    /// A session that cannot be opened.
+    pub fn get(&self, key: &SessionKey, caller: &Caller) -> engine::Result<Arc<Session>> {
+        let mut open = self.open();
+        if let Some(entry) = open.get_mut(key)
+            && entry.session.caller().grants == caller.grants
+        {
+            entry.used = Instant::now();
+            return Ok(Arc::clone(&entry.session));
+        }
+        if open.len() >= self.most {
+            drop_idlest(&mut open);
+        }
+        let queries = Some(Arc::clone(&self.queries));
+        let session = Arc::new(self.sessions.open(caller.clone(), queries)?);
+        open.insert(
+            key.clone(),
+            Entry {
+                session: Arc::clone(&session),
+                used: Instant::now(),
+            },
+        );
+        Ok(session)
+    }
+
+    /// Ends a session; `false` where there is none.
+    pub fn close(&self, key: &SessionKey) -> bool {
+        self.open().remove(key).is_some()
+    }
+
+    /// Ends the sessions that have done nothing for too long; those that statements still use stay.
+    pub fn reap(&self) {
+        let now = Instant::now();
+        self.open().retain(|_, entry| {
+            Arc::strong_count(&entry.session) > 1 || now.duration_since(entry.used) < self.idle
+        });
+    }
+
+    /// How many are open.
+    pub fn len(&self) -> usize {
+        self.open().len()
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What they share.
+    pub fn shared(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<SessionKey, Entry>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn drop_idlest(open: &mut HashMap<SessionKey, Entry>) {
+    let idlest = open
+        .iter()
+        .filter(|(_, entry)| Arc::strong_count(&entry.session) == 1)
+        .min_by_key(|(_, entry)| entry.used)
+        .map(|(key, _)| key.clone());
+    if let Some(key) = idlest {
+        open.remove(&key);
+    }
+}
+
+/// The session that a call's cookies name.
+fn cookie(metadata: &MetadataMap) -> Option<Uuid> {
+    metadata
+        .get_all("cookie")
+        .iter()
+        .filter_map(|header| header.to_str().ok())
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .and_then(|(_, id)| id.trim_matches('"').parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+    use engine::config::{Config, LimitsConfig};
+    use engine::queries::Limits;
+    use engine::storage::Access;
+
+    use super::*;
+
+    fn store(idle: Duration, most: usize) -> SessionStore {
+        let config = Config::default();
+        let access = Access::nothing(&config).unwrap();
+        let sessions = Sessions::new(None, &config, access).unwrap();
+        let limits = Limits::new(&LimitsConfig::default(), 1, 1 << 30);
+        let queries = Arc::new(Queries::new(limits, sessions.memory_pool()));
+        SessionStore::new(sessions, queries, idle, most)
+    }
+
+    fn headers(cookie: &str) -> MetadataMap {
+        let mut headers = MetadataMap::new();
+        headers.insert("cookie", cookie.parse().unwrap());
+        headers
+    }
+
+    #[tokio::test]
+    async fn a_cookie_names_a_session_of_its_owner_only() {
+        let store = store(Duration::from_secs(60), 10);
+        let (key, cookie) = store.create("ana");
+        let pair = format!("a=b; {}", cookie.split(';').next().unwrap());
+        store.get(&key, &Caller::local()).unwrap();
+        assert_eq!(store.key("ana", None, &headers(&pair)), key);
+        assert_ne!(store.key("ben", None, &headers(&pair)), key);
+        let forged = format!("{COOKIE}={}", Uuid::new_v4());
+        assert!(!SessionStore::has_cookie(&store.key(
+            "ana",
+            None,
+            &headers(&forged)
+        )));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_thousand_idle_sessions_are_reaped_and_the_busy_one_stays() {
+        let store = store(Duration::from_secs(60), 20_000);
+        let busy_key = store.create("ana").0;
+        let busy = store.get(&busy_key, &Caller::local()).unwrap();
+        for _ in 0..10_000 {
+            store.get(&store.create("ana").0, &Caller::local()).unwrap();
+        }
+        store.reap();
+        assert_eq!(store.len(), 10_001);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        store.reap();
+        assert_eq!(store.len(), 1);
+        drop(busy);
+        store.reap();
+        assert!(store.is_empty());
+    }
+
+    #[tokio::test]
+    async fn beyond_the_limit_the_idlest_ends() {
+        let store = store(Duration::from_secs(60), 2);
+        let keys: Vec<_> = (0..3).map(|_| store.create("ana").0).collect();
+        for key in &keys {
+            store.get(key, &Caller::local()).unwrap();
+        }
+        assert_eq!(store.len(), 2);
+        assert!(!store.close(&keys[0]));
+        assert!(store.close(&keys[2]));
+    }
+}

@@ -1,0 +1,479 @@
+//! Queries and other statements: described when they are asked for, carried out when their rows are fetched.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use arrow_flight::FlightData;
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::error::FlightError;
+use bytes::Bytes;
+use engine::Error;
+use engine::queries::{Query, Request, Running};
+use engine::session::{Answer, Planned, Session, Statement};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::rpc::{Call, Server};
+use super::status::{malformed, of, status};
+use super::ticket::{StatementTicket, Ticket};
+use super::transport;
+use crate::diagnosis;
+
+/// Messages that wait for a slow reader; more would be memory without use.
+const WAITING_MESSAGES: usize = 2;
+
+/// What travels to a client.
+pub type Rows = BoxStream<'static, Result<FlightData, Status>>;
+
+/// A statement, described.
+pub struct Described {
+    /// Columns of its answer as they travel.
+    pub schema: SchemaRef,
+    /// What its ticket says.
+    pub ticket: StatementTicket,
+}
+
+/// The one statement of a text.
+///
+/// # Errors
+/// A syntax error; no statement, or several.
+pub fn one(session: &Session, text: &str) -> engine::Result<Statement> {
+    let mut statements = session.parse(text)?;
+    match (statements.pop(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (None, _) => Err(Error::Invalid("there is no statement".into())),
+        (Some(_), more) => Err(Error::Invalid(format!(
+            "{} statements were sent in one call; send them one by one",
+            more + 1
+        ))),
+    }
+}
+
+/// Describes a statement with its parameters; nothing is changed.
+///
+/// # Errors
+/// The statement's, as a status that shows the place.
+pub async fn describe(
+    session: &Session,
+    text: &str,
+    parameters: Option<Bytes>,
+) -> Result<Described, Status> {
+    let described = async {
+        let statement = one(session, text)?;
+        let mut bound = match &parameters {
+            None => vec![statement],
+            Some(bytes) => session.bind(&statement, &rows_of(bytes)?)?,
+        };
+        // An empty batch of parameters: no statement is carried out.
+        let Some(first) = bound.pop() else {
+            return Err(Error::Invalid("no row of parameters was bound".into()));
+        };
+        let planned = session.plan(first).await?;
+        let schema = transport::schema(planned.schema());
+        Ok(Described {
+            ticket: StatementTicket {
+                statement: text.to_string(),
+                parameters,
+                pins: planned.pins().into_iter().collect(),
+                is_change: planned.is_change(),
+            },
+            schema,
+        })
+    };
+    match described.await {
+        Ok(described) => Ok(described),
+        Err(error) => Err(explained(session, text, error).await),
+    }
+}
+
+fn is_update(planned: &Planned) -> bool {
+    let fields = planned.schema().fields();
+    let counts = fields.len() == 1 && fields[0].name() == "count";
+    planned.is_change() && (fields.is_empty() || counts)
+}
+
+/// What a prepared statement tells: its columns as far as they are known without values, and its parameters.
+///
+/// # Errors
+/// The statement's, as a status that shows the place.
+pub async fn prepare(
+    session: &Session,
+    text: &str,
+) -> Result<(Option<SchemaRef>, Schema, bool), Status> {
+    let prepared = async {
+        let statement = one(session, text)?;
+        let parameters = session.parameters(&statement).await?;
+        let fields: Vec<Field> = parameters
+            .iter()
+            .map(|(name, known)| {
+                let data_type = known.clone().unwrap_or(DataType::Utf8);
+                Field::new(name, data_type, true)
+            })
+            .collect();
+        let parameter_schema = transport::schema(&Schema::new(fields));
+        let planned = match session.plan(statement.clone()).await {
+            Ok(planned) => planned,
+            Err(error) if parameters.is_empty() => return Err(error),
+            // Some clauses want values: LIMIT $1.
+            Err(_) => {
+                let nulls = RecordBatch::new_empty(Arc::clone(&parameter_schema));
+                let row = arrow::compute::concat_batches(&parameter_schema, [&nulls])?;
+                let row = null_row(&row);
+                let mut bound = session.bind(&statement, &row)?;
+                let bound = bound.pop().unwrap_or(statement);
+                session.plan(bound).await?
+            }
+        };
+        let update = is_update(&planned);
+        let rows = (!update).then(|| transport::schema(planned.schema()));
+        Ok((rows, parameter_schema.as_ref().clone(), update))
+    };
+    match prepared.await {
+        Ok(prepared) => Ok(prepared),
+        Err(error) => Err(explained(session, text, error).await),
+    }
+}
+
+/// One row of NULLs.
+fn null_row(empty: &RecordBatch) -> RecordBatch {
+    let columns = empty
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| arrow::array::new_null_array(field.data_type(), 1))
+        .collect();
+    RecordBatch::try_new(empty.schema(), columns).unwrap_or_else(|_| empty.clone())
+}
+
+/// The error with the place in the statement and near names.
+pub async fn explained(session: &Session, text: &str, error: Error) -> Status {
+    match &error {
+        Error::Invalid(_) | Error::NotFound(_) => {
+            let message = diagnosis::explain(session, text, 0, &error).await;
+            of(status(error).code(), &message)
+        }
+        _ => status(error),
+    }
+}
+
+/// Starts a statement; its rows follow. It ends when the rows are dropped.
+///
+/// # Errors
+/// Everything up to the first row, as a status.
+pub async fn rows(
+    server: &Arc<Server>,
+    call: &Call,
+    ticket: Ticket,
+    statement: StatementTicket,
+) -> Result<Rows, Status> {
+    let (send, receive) = mpsc::channel(WAITING_MESSAGES);
+    let (begun, beginning) = oneshot::channel();
+    let fetch = Fetch {
+        server: Arc::clone(server),
+        call: call.clone(),
+        ticket,
+        statement,
+    };
+    server.cpu.spawn(fetch.run(send, begun));
+    match beginning.await {
+        Ok(Ok(())) => Ok(ReceiverStream::new(receive).boxed()),
+        Ok(Err(refused)) => Err(refused),
+        Err(_) => Err(Status::internal("the statement ended before it began")),
+    }
+}
+
+/// A ticket that is fetched.
+struct Fetch {
+    server: Arc<Server>,
+    call: Call,
+    ticket: Ticket,
+    statement: StatementTicket,
+}
+
+type Messages = mpsc::Sender<Result<FlightData, Status>>;
+
+impl Fetch {
+    async fn run(self, send: Messages, begun: oneshot::Sender<Result<(), Status>>) {
+        let start = async {
+            match self.statement.is_change {
+                true => self.change().await,
+                false => self.query().await,
+            }
+        };
+        // A client that goes away takes its statement with it, whatever that is waiting for.
+        let started = tokio::select! {
+            biased;
+            started = start => started,
+            () = send.closed() => return,
+        };
+        let (schema, batches) = match started {
+            Ok(started) => started,
+            Err(refused) => {
+                let _ = begun.send(Err(refused));
+                return;
+            }
+        };
+        let _ = begun.send(Ok(()));
+        let mut messages = encode(schema, batches);
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = send.closed() => return,
+                next = messages.next() => next,
+            };
+            let Some(message) = next else { return };
+            if send.send(message).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The statements with their parameters.
+    fn bound(&self, session: &Session) -> engine::Result<Vec<Statement>> {
+        let statement = one(session, &self.statement.statement)?;
+        match &self.statement.parameters {
+            None => Ok(vec![statement]),
+            Some(bytes) => session.bind(&statement, &rows_of(bytes)?),
+        }
+    }
+
+    async fn query(&self) -> Result<(SchemaRef, Batches), Status> {
+        let session = self.call.session(&self.server)?;
+        let text = &self.statement.statement;
+        let started = async {
+            let mut bound = self.bound(&session)?.into_iter();
+            let first = bound
+                .next()
+                .ok_or_else(|| Error::Invalid("no row of parameters was bound".into()))?;
+            let answer = self.start(&session, first).await?;
+            let schema = transport::schema(&answer.schema);
+            let mut answers = vec![answer.stream];
+            for statement in bound {
+                answers.push(self.start(&session, statement).await?.stream);
+            }
+            let batches = stream::iter(answers).flatten();
+            Ok((schema, batches.map_err(Error::from).boxed()))
+        };
+        match started.await {
+            Ok(started) => Ok(started),
+            Err(error) => Err(explained(&session, text, error).await),
+        }
+    }
+
+    async fn start(&self, session: &Session, statement: Statement) -> engine::Result<Answer> {
+        let running = self.begin().await?;
+        let planned = running.plan(session, statement).await?;
+        let planned_schema = Arc::clone(planned.schema());
+        let mut answer = running.run(session, planned).await?;
+        // What was announced, in every nullability.
+        answer.schema = planned_schema;
+        Ok(answer)
+    }
+
+    async fn begin(&self) -> engine::Result<Running> {
+        let pins: BTreeMap<String, u64> = self.statement.pins.clone().into_iter().collect();
+        let running = self
+            .server
+            .queries
+            .begin(Request {
+                user: self.call.caller.user.clone(),
+                statement: self.statement.statement.clone(),
+                pins,
+            })
+            .await?;
+        self.server.fetches.note(&self.ticket, running.query());
+        Ok(running)
+    }
+
+    async fn change(&self) -> Result<(SchemaRef, Batches), Status> {
+        let session = self.call.session(&self.server)?;
+        let text = &self.statement.statement;
+        let earlier = self.server.changes.begin(&self.ticket)?;
+        let batches = match earlier {
+            Some(batches) => batches,
+            None => {
+                let carried_out = async {
+                    let mut batches = Vec::new();
+                    for statement in self.bound(&session)? {
+                        let answer = self.start(&session, statement).await?;
+                        let schema = Arc::clone(&answer.schema);
+                        let rows: Vec<RecordBatch> = answer.stream.try_collect().await?;
+                        batches.push(RecordBatch::new_empty(schema));
+                        batches.extend(rows);
+                    }
+                    Ok(batches)
+                };
+                match carried_out.await {
+                    Ok(batches) => {
+                        self.server.changes.end(&self.ticket, Some(batches.clone()));
+                        batches
+                    }
+                    Err(error) => {
+                        self.server.changes.end(&self.ticket, None);
+                        return Err(explained(&session, text, error).await);
+                    }
+                }
+            }
+        };
+        let schema = batches.first().map_or_else(
+            || Arc::new(Schema::empty()),
+            |batch| transport::schema(&batch.schema()),
+        );
+        let rows = batches.into_iter().filter(|batch| batch.num_columns() > 0);
+        let rows = rows.filter(|batch| batch.num_rows() > 0).map(Ok);
+        Ok((schema, stream::iter(rows).boxed()))
+    }
+}
+
+type Batches = BoxStream<'static, engine::Result<RecordBatch>>;
+
+/// Batches as messages of a bounded size.
+pub fn encode(schema: SchemaRef, batches: Batches) -> Rows {
+    let columns = Arc::clone(&schema);
+    let pieces = batches
+        .map(move |batch| {
+            let batch = transport::convert(&batch?, &columns).map_err(Error::from)?;
+            let mut pieces = Vec::new();
+            transport::split(batch, transport::MESSAGE_BYTES, &mut pieces);
+            Ok::<_, Error>(stream::iter(pieces.into_iter().map(Ok)))
+        })
+        .try_flatten()
+        .map_err(|error| FlightError::from(status(error)));
+    FlightDataEncoderBuilder::new()
+        .with_schema(schema)
+        .with_max_flight_data_size(usize::MAX)
+        .build(pieces)
+        .map_err(Status::from)
+        .boxed()
+}
+
+/// Carries a statement out to its end and tells how many rows it changed.
+///
+/// # Errors
+/// The statement's, as a status that shows the place.
+pub async fn update(
+    server: &Arc<Server>,
+    call: &Call,
+    text: &str,
+    parameters: Option<Bytes>,
+) -> Result<i64, Status> {
+    let session = call.session(server)?;
+    let done = async {
+        let statement = one(&session, text)?;
+        let bound = match &parameters {
+            None => vec![statement],
+            Some(bytes) => session.bind(&statement, &rows_of(bytes)?)?,
+        };
+        let mut changed = 0;
+        for statement in bound {
+            let running = server
+                .queries
+                .begin(Request {
+                    user: call.caller.user.clone(),
+                    statement: text.to_string(),
+                    pins: BTreeMap::new(),
+                })
+                .await?;
+            let planned = running.plan(&session, statement).await?;
+            let update = is_update(&planned);
+            let answer = running.run(&session, planned).await?;
+            let batches: Vec<RecordBatch> = answer.stream.try_collect().await?;
+            if update {
+                changed += batches.iter().map(count).sum::<i64>();
+            }
+        }
+        Ok(changed)
+    };
+    match done.await {
+        Ok(changed) => Ok(changed),
+        Err(error) => Err(explained(&session, text, error).await),
+    }
+}
+
+fn count(batch: &RecordBatch) -> i64 {
+    use arrow::array::AsArray as _;
+    use arrow::datatypes::UInt64Type;
+    let counts = batch.columns().first();
+    counts
+        .and_then(|counts| counts.as_primitive_opt::<UInt64Type>())
+        .and_then(arrow::compute::sum)
+        .map_or(0, |rows| rows.try_into().unwrap_or(i64::MAX))
+}
+
+/// The rows of an IPC stream as one batch.
+///
+/// # Errors
+/// Bytes that are none.
+pub fn rows_of(bytes: &Bytes) -> engine::Result<RecordBatch> {
+    let reader = StreamReader::try_new(Cursor::new(bytes), None)?;
+    let schema = reader.schema();
+    let batches = reader.collect::<Result<Vec<_>, _>>()?;
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+/// Batches as an IPC stream; none where there is neither row nor column.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` for batches that cannot be encoded.
+pub fn stream_of(schema: &Schema, batches: &[RecordBatch]) -> Result<Bytes, Status> {
+    let write = || {
+        let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
+        for batch in batches {
+            writer.write(batch)?;
+        }
+        writer.into_inner()
+    };
+    match write() {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => Err(malformed("the rows of parameters", error)),
+    }
+}
+
+/// Which statements the tickets that are being fetched belong to, so that a ticket can be cancelled.
+#[derive(Debug, Default)]
+pub struct Fetches {
+    running: std::sync::Mutex<std::collections::HashMap<Bytes, Vec<std::sync::Weak<Query>>>>,
+}
+
+impl Fetches {
+    fn note(&self, ticket: &Ticket, query: &Arc<Query>) {
+        let mut running = self.running();
+        running.retain(|_, queries| {
+            queries.retain(|query| query.strong_count() > 0);
+            !queries.is_empty()
+        });
+        let queries = running.entry(ticket.nonce.clone()).or_default();
+        queries.push(Arc::downgrade(query));
+    }
+
+    /// Stops what is fetched with a ticket; `false` where nothing is.
+    pub fn cancel(&self, ticket: &Ticket, by: &str) -> bool {
+        let queries = self.running().remove(&ticket.nonce).unwrap_or_default();
+        let live: Vec<_> = queries
+            .iter()
+            .filter_map(std::sync::Weak::upgrade)
+            .collect();
+        for query in &live {
+            query.cancel(by);
+        }
+        !live.is_empty()
+    }
+
+    fn running(
+        &self,
+    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<Bytes, Vec<std::sync::Weak<Query>>>>
+    {
+        self.running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

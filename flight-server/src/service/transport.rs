@@ -1,0 +1,172 @@
+//! Batches as they travel: plain types that every client reads, in messages below gRPC's usual limit.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::{IpcMessage, SchemaAsIpc};
+use bytes::Bytes;
+use prost_types::Timestamp;
+
+/// Rows of one message, bytes: gRPC clients refuse messages above 4 MiB unless told otherwise.
+pub const MESSAGE_BYTES: usize = 3_500_000;
+
+/// The schema as clients see it: views of texts and dictionaries become plain texts.
+pub fn schema(schema: &Schema) -> SchemaRef {
+    let fields: Vec<FieldRef> = schema.fields().iter().map(field).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+fn field(given: &FieldRef) -> FieldRef {
+    let travels = data_type(given.data_type());
+    match travels == *given.data_type() {
+        true => Arc::clone(given),
+        false => Arc::new(
+            Field::new(given.name(), travels, given.is_nullable())
+                .with_metadata(given.metadata().clone()),
+        ),
+    }
+}
+
+fn data_type(given: &DataType) -> DataType {
+    match given {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::Dictionary(_, values) => data_type(values),
+        DataType::RunEndEncoded(_, values) => data_type(values.data_type()),
+        DataType::List(item) | DataType::ListView(item) => DataType::List(field(item)),
+        DataType::LargeList(item) | DataType::LargeListView(item) => {
+            DataType::LargeList(field(item))
+        }
+        DataType::FixedSizeList(item, size) => DataType::FixedSizeList(field(item), *size),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(field(entries), *sorted),
+        other => other.clone(),
+    }
+}
+
+/// A batch with the columns of `schema`.
+///
+/// # Errors
+/// A column that cannot be turned into its type: a defect.
+pub fn convert(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let exact = CastOptions {
+        safe: false,
+        ..Default::default()
+    };
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(
+            |(column, field)| match column.data_type() == field.data_type() {
+                true => Ok(Arc::clone(column)),
+                false => cast_with_options(column, field.data_type(), &exact),
+            },
+        )
+        .collect::<Result<Vec<ArrayRef>, _>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
+}
+
+/// The batch in pieces of at most `limit` bytes; a single row may be larger.
+pub fn split(batch: RecordBatch, limit: usize, pieces: &mut Vec<RecordBatch>) {
+    if batch.num_rows() <= 1 || size(&batch) <= limit {
+        pieces.push(batch);
+        return;
+    }
+    let half = batch.num_rows() / 2;
+    split(batch.slice(0, half), limit, pieces);
+    split(batch.slice(half, batch.num_rows() - half), limit, pieces);
+}
+
+/// Bytes of the rows themselves, not of the buffers that they are slices of.
+fn size(batch: &RecordBatch) -> usize {
+    batch
+        .columns()
+        .iter()
+        .map(|column| {
+            let data = column.to_data();
+            data.get_slice_memory_size()
+                .unwrap_or_else(|_| column.get_array_memory_size())
+        })
+        .sum()
+}
+
+/// A schema as an encapsulated IPC message, as FlightInfo and prepared statements carry it.
+///
+/// # Errors
+/// A schema that cannot be encoded: a defect.
+pub fn schema_message(schema: &Schema) -> Result<Bytes, ArrowError> {
+    let IpcMessage(bytes) = SchemaAsIpc::new(schema, &IpcWriteOptions::default()).try_into()?;
+    Ok(bytes)
+}
+
+/// A time as messages have it.
+pub fn timestamp(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp {
+        seconds: since.as_secs().try_into().unwrap_or(i64::MAX),
+        nanos: since.subsec_nanos().try_into().unwrap_or(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+    use arrow::array::{AsArray as _, DictionaryArray, StringArray, StringViewArray};
+    use arrow::datatypes::Int32Type;
+
+    use super::*;
+
+    #[test]
+    fn views_and_dictionaries_travel_as_plain_texts() {
+        let words: DictionaryArray<Int32Type> =
+            vec![Some("a"), None, Some("a")].into_iter().collect();
+        let batch = RecordBatch::try_from_iter([
+            ("d", Arc::new(words) as ArrayRef),
+            (
+                "v",
+                Arc::new(StringViewArray::from(vec![
+                    "x",
+                    "a text of more than twelve",
+                    "",
+                ])) as _,
+            ),
+        ])
+        .unwrap();
+        let travels = schema(&batch.schema());
+        assert!(
+            travels
+                .fields()
+                .iter()
+                .all(|field| *field.data_type() == DataType::Utf8)
+        );
+        let batch = convert(&batch, &travels).unwrap();
+        assert_eq!(batch.column(0).as_string::<i32>().value(2), "a");
+        assert_eq!(batch.column(0).null_count(), 1);
+    }
+
+    #[test]
+    fn a_batch_is_split_by_bytes_and_keeps_its_rows() {
+        let texts = StringArray::from_iter_values((0..100).map(|n| "x".repeat(n * 10)));
+        let batch = RecordBatch::try_from_iter([("t", Arc::new(texts) as ArrayRef)]).unwrap();
+        let mut pieces = Vec::new();
+        split(batch, 2_000, &mut pieces);
+        assert!(pieces.len() > 20);
+        assert_eq!(pieces.iter().map(RecordBatch::num_rows).sum::<usize>(), 100);
+        assert!(pieces.iter().all(|piece| size(piece) <= 2_000));
+    }
+
+    #[test]
+    fn rows_without_columns_keep_their_number() {
+        let empty = Arc::new(Schema::empty());
+        let rows = RecordBatchOptions::new().with_row_count(Some(3));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&empty), vec![], &rows).unwrap();
+        assert_eq!(convert(&batch, &empty).unwrap().num_rows(), 3);
+    }
+}
