@@ -30,3 +30,5 @@ const NAME: &str = "system.catalog";
 pub const CATALOG: &str = "lake";
 /// Schemas of a lake: the users' and paratope's own.
 pub const SCHEMAS: [&str; 2] = ["main", "system"];
+/// Where names without a schema are looked up.
+pub const DEFAULT_SCHEMA: &str = SCHEMAS[0];

@@ -10,6 +10,7 @@ mod runtime;
 mod sessions;
 mod settings;
 mod three_valued_in;
+mod yielding;
 
 pub use crate::sql::{Planned, Statement};
 pub use functions::FunctionDoc;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::UrlTableFactory;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::{
@@ -31,8 +33,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, Stream, TryStreamExt as _};
 
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
 use crate::config::{Config, threads};
@@ -92,6 +94,19 @@ impl Answer {
     /// The answer of a statement that has nothing to show.
     pub fn done() -> Result<Self> {
         Self::rows(RecordBatch::new_empty(Arc::new(Schema::empty())))
+    }
+
+    /// Rows that come as they come.
+    pub fn stream(
+        schema: SchemaRef,
+        rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+    ) -> Self {
+        let rows = rows.map_err(DataFusionError::from);
+        let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), rows);
+        Self {
+            schema,
+            stream: Box::pin(stream),
+        }
     }
 
     /// Rows that are there already.

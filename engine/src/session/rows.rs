@@ -18,11 +18,11 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
-use super::names::quoted;
 use super::{Answer, Session};
 use crate::catalog::{Name, SCHEMAS};
 use crate::error::{Error, Result};
 use crate::policy::Deed;
+use crate::sql::quoted;
 
 /// What becomes of the table that rows are written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,12 +81,17 @@ impl Session {
         self.caller().grants.check(Deed::Write, schema, table)?;
         let is_there = lake.entry(&Name::new(schema, table)).is_some();
         let full = format!("{}.{}", quoted(schema), quoted(table));
-        let columns: Vec<_> = rows
+        let columns: Vec<String> = rows
             .schema
             .fields()
             .iter()
-            .map(|field| quoted(field.name()).into_owned())
-            .collect();
+            .map(|field| match field.name().as_str() {
+                "" => Err(Error::Invalid(
+                    "a column that is sent has no name; give it one".into(),
+                )),
+                name => Ok(quoted(name)),
+            })
+            .collect::<Result<_>>()?;
         let verb = match (mode, is_there) {
             (IngestMode::Create, true) => {
                 return Err(Error::Conflict(format!(

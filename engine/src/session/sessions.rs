@@ -8,7 +8,9 @@ use datafusion::execution::{FunctionRegistry as _, SessionState, SessionStateBui
 use datafusion::prelude::SessionContext;
 
 use super::settings::Settings;
-use super::{Caller, Session, files, register_store, runtime, session_config, three_valued_in};
+use super::{
+    Caller, Session, files, register_store, runtime, session_config, three_valued_in, yielding,
+};
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -46,6 +48,7 @@ impl Sessions {
             .with_config(session_config(config))
             .with_runtime_env(runtime)
             .with_analyzer_rule(Arc::new(three_valued_in::ThreeValuedIn))
+            .with_physical_optimizer_rule(Arc::new(yielding::Yielding))
             .with_table_factories(files::factories(config, &access))
             .build();
         for function in udfs::all() {

@@ -38,3 +38,4 @@ pub use masked::masked;
 pub use planned::{Planned, parameters, plan};
 pub use scope::Scope;
 pub use statement::{Statement, parse};
+pub(crate) use template::quoted;

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::Statement as Ast;
 
 use super::execute::{carry_out, check, row_changes};
 use super::{Scope, Statement, copy_into, explain, insert, upkeep};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::{Answer, Session, names};
 
 /// A planned statement.
@@ -37,6 +37,11 @@ enum Work {
 pub async fn plan(session: &Session, statement: Statement) -> Result<Planned> {
     if let Statement::History(..) | Statement::Detail(_) = &statement {
         return Ok(done(carry_out(session, statement).await?));
+    }
+    if is_of_transactions(&statement) {
+        return Err(Error::Unsupported(
+            "transactions over several statements: each statement is a transaction of its own (autocommit)".into(),
+        ));
     }
     if let Some(schema) = change_schema(&statement) {
         return Ok(Planned {
@@ -76,6 +81,20 @@ fn done(answer: Answer) -> Planned {
         schema: Arc::clone(&answer.schema),
         work: Work::Done(answer),
     }
+}
+
+fn is_of_transactions(statement: &Statement) -> bool {
+    let Statement::Plain(plain) = statement else {
+        return false;
+    };
+    matches!(plain.as_ref(), Plain::Statement(inner) if matches!(
+        inner.as_ref(),
+        Ast::StartTransaction { .. }
+            | Ast::Commit { .. }
+            | Ast::Rollback { .. }
+            | Ast::Savepoint { .. }
+            | Ast::ReleaseSavepoint { .. }
+    ))
 }
 
 /// What a statement that changes the lake answers; `None` for the others.

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod config;
+mod connection;
 
 mod examples;
 mod exit;

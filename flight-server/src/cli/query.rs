@@ -14,11 +14,11 @@ use engine::storage::Access;
 use engine::{Error, Lake};
 
 use super::arguments::Shared;
+use super::connection::{Connection, Credentials, Remote, Target};
 use super::exit::{Exit, Usage};
 use super::output::{DEFAULT_ROWS, Destination, Format, Output, Tables, say_time};
 use super::progress::Bar;
 use super::shell;
-use crate::diagnosis;
 
 /// Query the lake with SQL
 ///
@@ -35,6 +35,7 @@ Examples:
   paratope query -c 'SELECT chain, species, count(*) FROM chains GROUP BY chain, species'
   paratope query -f sql/examples/cdr3_lengths.sql
   paratope query -c 'SELECT * FROM chains' -o chains.parquet
+  paratope query --connect grpc+tls://lake.example.org:32010 --user ana
   paratope query -c \"SELECT ab_cdr3(sequence_aa) FROM read_fasta('vh.fasta')\" --format json
   echo 'SHOW TABLES' | paratope query")]
 pub struct Query {
@@ -60,6 +61,18 @@ pub struct Query {
     /// Rows that a table shows before it cuts; 0: all
     #[arg(long, value_name = "N", default_value_t = DEFAULT_ROWS)]
     rows: usize,
+    /// Send the statements to this server (grpc://host:port, grpc+tls://host:port) instead of
+    /// opening the lake
+    #[arg(long, value_name = "URL", conflicts_with = "lake")]
+    connect: Option<Target>,
+    /// Who connects; the password is read from PARATOPE_PASSWORD or asked for. PARATOPE_TOKEN holds a
+    /// token instead
+    #[arg(long, value_name = "NAME", requires = "connect")]
+    user: Option<String>,
+    /// PEM file with the authorities that the server's certificate may come from [default: the
+    /// system's]
+    #[arg(long, value_name = "FILE", requires = "connect")]
+    ca: Option<PathBuf>,
     /// Print the time of each statement, its rows included, to stderr
     #[arg(long)]
     timing: bool,
@@ -78,23 +91,27 @@ impl Query {
             .into());
         }
         if self.wants_shell()? {
-            let lake = open(shared, &config).await?;
+            let (connection, place) = self.connection(shared, &config).await?;
             let settings = shell::Settings::new(format, self.rows, self.timing);
-            return shell::run(lake, &config, settings).await;
+            return shell::run(
+                connection,
+                place.unwrap_or_else(|| no_lake(&config)),
+                settings,
+            )
+            .await;
         }
         let sql = self.sql().await?;
-        let lake = open(shared, &config).await?;
-        let session = Session::new(lake.clone(), &config, Access::everything(&config)?)?;
+        let (connection, place) = self.connection(shared, &config).await?;
         let refused = async |nth, error: anyhow::Error| match error.downcast::<Error>() {
             Ok(error) => {
-                let text = diagnosis::explain(&session, &sql, nth, &error).await;
-                hint(text, &error, lake.is_some(), &config)
+                let text = connection.explain(&sql, nth, &error).await;
+                hint(text, &error, place.is_some(), &config)
             }
             Err(other) => other,
         };
-        let statements = match session.parse(&sql) {
+        let statements = match connection.statements(&sql) {
             Ok(statements) => statements,
-            Err(error) => bail!(diagnosis::explain(&session, &sql, 0, &error).await),
+            Err(error) => bail!(connection.explain(&sql, 0, &error).await),
         };
         if statements.is_empty() {
             return Err(Usage("there is no statement to run".into()).into());
@@ -109,7 +126,7 @@ impl Query {
             if output.leaves_room_for_progress() {
                 output.count_on(Bar::of_query());
             }
-            let done = match session.execute(statement).await {
+            let done = match connection.execute(statement).await {
                 Ok(answer) => output.answer(answer).await,
                 Err(error) => Err(error.into()),
             };
@@ -122,6 +139,46 @@ impl Query {
         }
         output.commit()?;
         Ok(Exit::Success)
+    }
+
+    /// Where the statements go, and how that place is called; `None` for no lake.
+    async fn connection(
+        &self,
+        shared: &Shared,
+        config: &Config,
+    ) -> anyhow::Result<(Connection, Option<String>)> {
+        let Some(target) = &self.connect else {
+            let lake = open(shared, config).await?;
+            let place = lake.as_ref().map(|lake| format!("Lake {}", lake.url()));
+            let session = Session::new(lake, config, Access::everything(config)?)?;
+            return Ok((Connection::Local(Arc::new(session)), place));
+        };
+        let remote = Remote::connect(target, self.credentials()?, self.ca.clone()).await?;
+        Ok((Connection::Remote(remote), Some(format!("Server {target}"))))
+    }
+
+    fn credentials(&self) -> anyhow::Result<Credentials> {
+        let secret = |name| std::env::var(name).ok().filter(|secret| !secret.is_empty());
+        match (&self.user, secret("PARATOPE_TOKEN")) {
+            (None, Some(token)) => Ok(Credentials::Token(token)),
+            (None, None) => Ok(Credentials::None),
+            (Some(user), _) => {
+                let password = match secret("PARATOPE_PASSWORD") {
+                    Some(password) => password,
+                    None if io::stdin().is_terminal() => {
+                        console::Term::stderr().write_str(&format!("Password of {user}: "))?;
+                        console::Term::stderr().read_secure_line()?
+                    }
+                    None => {
+                        return Err(Usage(
+                            "--user needs a password: set PARATOPE_PASSWORD, or run it on a terminal, which is asked".into(),
+                        )
+                        .into());
+                    }
+                };
+                Ok(Credentials::Password(user.clone(), password))
+            }
+        }
     }
 
     /// Whether somebody sits at a terminal and has given no SQL.

@@ -27,30 +27,21 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use console::style;
-use engine::Lake;
-use engine::config::Config;
-use engine::session::Session;
-use engine::storage::Access;
 
+use super::connection::Connection;
 use super::exit::Exit;
 use super::interrupt::Interrupts;
-use super::query::no_lake;
 use names::Names;
 use repl::Repl;
 pub use settings::Settings;
 
 /// Runs a shell until its user leaves it.
 pub async fn run(
-    lake: Option<Arc<Lake>>,
-    config: &Config,
+    connection: Connection,
+    place: String,
     settings: Settings,
 ) -> anyhow::Result<Exit> {
-    let access = Access::everything(config)?;
-    let session = Arc::new(Session::new(lake.clone(), config, access)?);
-    let place = match &lake {
-        Some(lake) => format!("Lake {}", lake.url()),
-        None => no_lake(config),
-    };
+    let connection = Arc::new(connection);
     let version = format!("paratope {}", env!("CARGO_PKG_VERSION"));
     let mut stderr = io::stderr();
     writeln!(stderr, "{}. {place}", style(version).for_stderr().bold())?;
@@ -62,8 +53,8 @@ pub async fn run(
     let runtime = tokio::runtime::Handle::current();
     // Reading lines blocks: that is done on a thread of its own.
     tokio::task::spawn_blocking(move || {
-        let names = Arc::new(Names::new(&session, runtime.clone()));
-        Repl::new(session, names, settings, interrupts, runtime).run()
+        let names = Arc::new(Names::new(&connection, runtime.clone())?);
+        Repl::new(connection, names, settings, interrupts, runtime).run()
     })
     .await??;
     Ok(Exit::Success)

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::session::names::{TableName, quoted};
-use engine::session::{FunctionDoc, Session};
+use engine::session::FunctionDoc;
+use engine::session::names::quoted;
 use tokio::runtime::Handle;
 
 use super::complete::Known;
 use super::describe::type_name;
+use crate::cli::connection::Connection;
 use crate::cli::function::first_sentence;
 
 /// Who presses Tab does not want to wait longer for a store.
@@ -19,7 +20,7 @@ type Columns = Vec<(String, String)>;
 
 /// Names of a session.
 pub struct Names {
-    session: Arc<Session>,
+    connection: Arc<Connection>,
     runtime: Handle,
     functions: Vec<FunctionDoc>,
     columns: Mutex<HashMap<String, Columns>>,
@@ -27,13 +28,16 @@ pub struct Names {
 
 impl Names {
     /// Nothing but functions is looked up yet.
-    pub fn new(session: &Arc<Session>, runtime: Handle) -> Self {
-        Self {
-            session: Arc::clone(session),
+    ///
+    /// # Errors
+    /// Functions that cannot be listed.
+    pub fn new(connection: &Arc<Connection>, runtime: Handle) -> engine::Result<Self> {
+        Ok(Self {
+            connection: Arc::clone(connection),
             runtime,
-            functions: session.functions(),
+            functions: connection.functions()?,
             columns: Mutex::default(),
-        }
+        })
     }
 
     /// Documentation of every function.
@@ -61,7 +65,10 @@ impl Names {
 
 impl Known for Names {
     fn tables(&self) -> Vec<String> {
-        self.session.tables().iter().map(TableName::shown).collect()
+        let tables = self
+            .runtime
+            .block_on(async { tokio::time::timeout(PATIENCE, self.connection.tables()).await });
+        tables.unwrap_or_default()
     }
 
     fn columns(&self, relation: &str) -> Columns {
@@ -69,7 +76,7 @@ impl Known for Names {
             return columns.clone();
         }
         let schema = self.runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.session.columns(relation)).await
+            tokio::time::timeout(PATIENCE, self.connection.columns(relation)).await
         });
         // What is not there now may be soon: only success is kept.
         let Ok(Ok(schema)) = schema else {

@@ -4,7 +4,6 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use engine::session::Session;
 use reedline::Signal;
 use tokio::runtime::Handle;
 
@@ -14,13 +13,13 @@ use super::editor::{Question, editor};
 use super::names::Names;
 use super::settings::Settings;
 use super::statement;
+use crate::cli::connection::Connection;
 use crate::cli::exit;
 use crate::cli::interrupt::Interrupts;
-use crate::diagnosis;
 
 /// A shell at work.
 pub struct Repl {
-    session: Arc<Session>,
+    connection: Arc<Connection>,
     names: Arc<Names>,
     settings: Settings,
     interrupts: Interrupts,
@@ -30,14 +29,14 @@ pub struct Repl {
 impl Repl {
     /// A shell over a session.
     pub fn new(
-        session: Arc<Session>,
+        connection: Arc<Connection>,
         names: Arc<Names>,
         settings: Settings,
         interrupts: Interrupts,
         runtime: Handle,
     ) -> Self {
         Self {
-            session,
+            connection,
             names,
             settings,
             interrupts,
@@ -63,8 +62,12 @@ impl Repl {
                     }
                 }
                 Signal::Success(text) => {
-                    let work =
-                        statement::run(&self.session, &text, &self.settings, &mut self.interrupts);
+                    let work = statement::run(
+                        &self.connection,
+                        &text,
+                        &self.settings,
+                        &mut self.interrupts,
+                    );
                     self.runtime.block_on(work)?;
                     self.names.forget();
                     // A terminal that is closed must not take the history with it.
@@ -83,7 +86,7 @@ impl Repl {
         match command {
             Command::Describe(None) => {
                 let work = statement::run(
-                    &self.session,
+                    &self.connection,
                     describe::TABLES,
                     &self.settings,
                     &mut self.interrupts,
@@ -125,17 +128,12 @@ impl Repl {
 
     /// The columns of a relation; it may be anything that can stand after FROM.
     fn describe(&mut self, relation: &str) -> anyhow::Result<()> {
-        let session = &self.session;
+        let connection = &self.connection;
         let interrupts = &mut self.interrupts;
         interrupts.forget();
         let columns = self.runtime.block_on(async {
             tokio::select! {
-                found = session.columns(relation) => match found {
-                    Ok(columns) => Ok(columns),
-                    Err(error) => {
-                        Err(anyhow!(diagnosis::of_relation(session, relation, &error).await))
-                    }
-                },
+                found = connection.columns(relation) => found.map_err(|error| anyhow!(error)),
                 () = interrupts.next() => Err(anyhow!("cancelled")),
             }
         })?;

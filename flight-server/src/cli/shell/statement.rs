@@ -5,29 +5,29 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use engine::Error;
-use engine::session::Session;
 
 use super::settings::Settings;
+use crate::cli::connection::Connection;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::output::{Written, say_time};
 use crate::cli::progress::{Bar, above};
 use crate::cli::{GRACE, exit};
-use crate::{diagnosis, script};
+use crate::script;
 
 /// Runs the statements of `text` and says what comes of them.
 ///
 /// # Errors
 /// Those of stderr: a statement's own are said there.
 pub async fn run(
-    session: &Arc<Session>,
+    connection: &Arc<Connection>,
     text: &str,
     settings: &Settings,
     interrupts: &mut Interrupts,
 ) -> io::Result<()> {
-    let statements = match session.parse(text) {
+    let statements = match connection.statements(text) {
         Ok(statements) => statements,
         Err(error) => {
-            exit::complain(diagnosis::explain(session, text, 0, &error).await);
+            exit::complain(connection.explain(text, 0, &error).await);
             return Ok(());
         }
     };
@@ -36,13 +36,13 @@ pub async fn run(
     for (nth, statement) in statements.into_iter().enumerate() {
         let started = Instant::now();
         let work = {
-            let session = Arc::clone(session);
+            let connection = Arc::clone(connection);
             let mut output = settings.output();
             tokio::spawn(async move {
                 if output.leaves_room_for_progress() {
                     output.count_on(Bar::of_query());
                 }
-                let answer = session.execute(statement).await?;
+                let answer = connection.execute(statement).await?;
                 let written = output.answer(answer).await?;
                 output.commit()?;
                 Ok(written)
@@ -61,7 +61,7 @@ pub async fn run(
             // Who leaves the pager early has seen enough.
             End::Failed(error) if exit::is_broken_pipe(&error) => true,
             End::Failed(error) => {
-                complain(session, text, nth, error).await;
+                complain(connection, text, nth, error).await;
                 false
             }
             End::Cancelled => {
@@ -114,9 +114,9 @@ async fn finished(
     }
 }
 
-async fn complain(session: &Session, text: &str, nth: usize, error: anyhow::Error) {
+async fn complain(connection: &Connection, text: &str, nth: usize, error: anyhow::Error) {
     match error.downcast::<Error>() {
-        Ok(error) => exit::complain(diagnosis::explain(session, text, nth, &error).await),
+        Ok(error) => exit::complain(connection.explain(text, nth, &error).await),
         Err(other) => exit::complain(format_args!("{other:#}")),
     }
 }
