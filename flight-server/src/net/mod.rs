@@ -1,36 +1,20 @@
-//! Connections of clients.
+//! Connections of Flight SQL: plain or encrypted, and what calls can know about theirs.
+//!
+//! | module | |
+//! |---|---|
+//! | `listener` | accepts connections and hands them to tonic |
+//! | `tls` | certificates, and handshakes with them |
+//! | `connection` | one connection, and the peer behind it |
 
-use std::net::SocketAddr;
+mod connection;
+mod listener;
+mod tls;
 
-use arrow_flight::flight_service_server::FlightServiceServer;
-use engine::config::TlsConfig;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+#[cfg(test)]
+pub(crate) mod authority;
+#[cfg(test)]
+mod tests;
 
-use crate::service::Service;
-
-/// The other end of a connection.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Unique within the process.
-    pub connection: u64,
-}
-
-/// Serves until `end`.
-pub async fn serve(
-    listener: TcpListener,
-    _tls: TlsConfig,
-    service: FlightServiceServer<Service>,
-    end: CancellationToken,
-) -> anyhow::Result<()> {
-    tonic::transport::Server::builder()
-        .add_service(service)
-        .serve_with_incoming_shutdown(
-            tokio_stream::wrappers::TcpListenerStream::new(listener),
-            end.cancelled_owned(),
-        )
-        .await?;
-    Ok(())
-}
+pub use connection::{Connection, Peer};
+pub use listener::Incoming;
+pub use tls::{ClientCertificates, Tls};
