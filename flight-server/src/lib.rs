@@ -8,6 +8,7 @@
 //! | `service` | Flight SQL: what each call does |
 //! | `auth`, `net` | who is let in; TLS and connections |
 //! | `http`, `metrics` | health and Prometheus |
+//! | `watched` | files that are read again when they change |
 //! | `diagnosis`, `script` | errors that point at the token; scripts cut into statements |
 
 // Whether the futures of a statement may cross threads is worked out through all that DataFusion nests in them.
@@ -20,3 +21,4 @@ pub mod net;
 mod script;
 pub mod server;
 pub mod service;
+mod watched;

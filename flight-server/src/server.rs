@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
+use crate::net::{ClientCertificates, Incoming, Tls};
 use crate::service::{Server, ServerParts, Service};
 use http::Health;
 pub use stop::Signals;
@@ -32,6 +33,8 @@ pub use stop::Signals;
 const STACK_BYTES: usize = 8 << 20;
 /// How often sessions and tickets are looked through.
 const REAP: Duration = Duration::from_secs(10);
+/// How often a silent connection is asked whether it lives, and how long it may take to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How long connections may take to end once all statements have.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -57,6 +60,11 @@ pub struct Listening {
 pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     let settings = &config.server;
     let authenticator = Authenticator::new(&settings.auth, &settings.tls, settings.listen)?;
+    let certificates = match authenticator.takes_certificates_only() {
+        true => ClientCertificates::Required,
+        false => ClientCertificates::Optional,
+    };
+    let tls = Tls::open(&settings.tls, certificates)?;
     let lake = complete(config, Lake::open(config).await?).await?;
     let cpu = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads(config.query.threads))
@@ -85,14 +93,14 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
         },
         &settings.limits,
     )?);
-    let flight = bind(settings.listen).await?;
     let http = bind(settings.http).await?;
     let health = Arc::new(Health::new(Arc::clone(&server)));
     let end = CancellationToken::new();
     let service = FlightServiceServer::new(Service::new(Arc::clone(&server)))
         .max_decoding_message_size(settings.limits.message_bytes)
         .max_encoding_message_size(usize::MAX);
-    let (flight_address, http_address) = (flight.local_addr()?, http.local_addr()?);
+    let incoming = Incoming::bind(settings.listen, tls).await?;
+    let (flight_address, http_address) = (incoming.local_address(), http.local_addr()?);
     let tasks = vec![
         tokio::spawn(crate::net::serve(
             flight,
@@ -124,9 +132,23 @@ async fn complete(config: &Config, lake: Arc<Lake>) -> anyhow::Result<Arc<Lake>>
     }
 }
 
+async fn serve(
+    incoming: Incoming,
+    service: FlightServiceServer<Service>,
+    end: CancellationToken,
+) -> anyhow::Result<()> {
+    tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, end.cancelled_owned())
+        .await?;
+    Ok(())
+}
+
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; choose another with --listen or --http")
+        format!("cannot listen on {address}; choose another with --http")
     })
 }
 

@@ -31,7 +31,8 @@ pub struct TlsConfig {
     pub certificate: Option<PathBuf>,
     /// PEM file with the certificate's private key.
     pub key: Option<PathBuf>,
-    /// PEM file with the authorities that sign certificates of clients (mTLS).
+    /// PEM file with the authorities that sign certificates of clients (mTLS). Whom a certificate names has the roles that
+    /// the file of users gives them.
     pub client_ca: Option<PathBuf>,
 }
 
@@ -39,9 +40,11 @@ pub struct TlsConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthConfig {
-    /// TOML file with users: passwords and tokens as argon2 hashes, roles.
+    /// TOML file with users: roles, and passwords and tokens as `paratope config hash` hashes them. Read again when it
+    /// changes.
     pub users: Option<PathBuf>,
-    /// Keys that sign JWTs: a JWKS file, or an `https://` URL that is read again from time to time.
+    /// Keys that sign JWTs: a JWKS file, or an `https://` URL that is read again from time to time. Needs `audience` and
+    /// `issuer`.
     pub jwks: Option<String>,
     /// The audience that a JWT must name.
     pub audience: Option<String>,

@@ -1,40 +1,48 @@
-//! Who is let in.
+//! Who is let in: the caller behind each call of the server, and what they may do.
+//!
+//! | module | |
+//! |---|---|
+//! | `authenticator` | from the headers of a call, or its connection, to a principal |
+//! | `requirements` | which ways in are configured, and whether they suffice for the address |
+//! | `header` | the header `authorization` |
+//! | `users` | the file of users: roles, passwords, tokens |
+//! | `password` | argon2 and SHA-256 hashes |
+//! | `checker` | passwords against their hashes, a few at a time, remembered for a while |
+//! | `session_token` | tokens that a handshake gives out |
+//! | `jwt`, `jwks`, `key_set` | tokens that somebody else gives out, and the keys that sign them |
+//! | `certificate` | the user of a client certificate |
+//! | `refusal` | what is said to those who are not let in |
+
+mod authenticator;
+mod certificate;
+mod checker;
+mod header;
+mod jwks;
+mod jwt;
+mod key_set;
+mod password;
+mod refusal;
+mod requirements;
+mod session_token;
+mod users;
+
+#[cfg(test)]
+mod issuer;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
 
 use engine::session::Caller;
-use tonic::Status;
-use tonic::metadata::MetadataMap;
 
-use crate::net::Peer;
+pub use authenticator::Authenticator;
+pub use password::{hash_password, hash_token};
 
-/// Somebody who was let in.
+/// Who calls.
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// Name and roles.
     pub caller: Caller,
-}
-
-pub struct Authenticator;
-impl Authenticator {
-    pub fn new(
-        _: &engine::config::AuthConfig,
-        _: &engine::config::TlsConfig,
-        _: std::net::SocketAddr,
-    ) -> anyhow::Result<Self> {
-        Ok(Self)
-    }
-    pub async fn authenticate(
-        &self,
-        _: &MetadataMap,
-        _: Option<&Peer>,
-    ) -> Result<Principal, Status> {
-        Ok(Principal {
-            caller: Caller {
-                user: "anonymous".into(),
-                grants: engine::policy::Grants::everything(),
-            },
-        })
-    }
-    pub async fn handshake(&self, m: &MetadataMap) -> Result<(Principal, String), Status> {
-        Ok((self.authenticate(m, None).await?, "open".into()))
-    }
+    /// When what they showed loses its force, where it does.
+    pub expires_at: Option<SystemTime>,
 }

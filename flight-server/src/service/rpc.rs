@@ -11,7 +11,7 @@ use arrow_flight::sql::{
     Command, CommandPreparedStatementQuery, DoPutPreparedStatementResult, DoPutUpdateResult,
 };
 use arrow_flight::{
-    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
+    Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
     HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use bytes::Bytes;
@@ -171,7 +171,10 @@ impl Service {
         let principal = self
             .server
             .authenticator
-            .authenticate(request.metadata(), peer)
+            .authenticate(
+                request.metadata(),
+                peer.and_then(|peer| peer.certificates.as_deref().map(Vec::as_slice)),
+            )
             .await?;
         let caller = principal.caller;
         let key = self
@@ -350,11 +353,24 @@ impl FlightService for Service {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        let (_, token) = self
-            .server
-            .authenticator
-            .handshake(request.metadata())
-            .await?;
+        let authenticator = &self.server.authenticator;
+        let has_header = request.metadata().contains_key("authorization");
+        let (_, token) = match has_header || authenticator.is_open() {
+            true => authenticator.handshake(request.metadata()).await?,
+            // Older clients send name and password as a message.
+            false => {
+                let metadata = request.metadata().clone();
+                let first = request.into_inner().message().await?;
+                let payload = first.map(|first| first.payload).unwrap_or_default();
+                match BasicAuth::decode(payload) {
+                    Ok(basic) if !basic.username.is_empty() => {
+                        let password = basic.password.into_bytes();
+                        authenticator.handshake_as(&basic.username, password).await?
+                    }
+                    _ => authenticator.handshake(&metadata).await?,
+                }
+            }
+        };
         let answer = HandshakeResponse {
             protocol_version: 0,
             payload: token.clone().into_bytes().into(),
