@@ -102,12 +102,7 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     let incoming = Incoming::bind(settings.listen, tls).await?;
     let (flight_address, http_address) = (incoming.local_address(), http.local_addr()?);
     let tasks = vec![
-        tokio::spawn(crate::net::serve(
-            flight,
-            settings.tls.clone(),
-            service,
-            end.clone(),
-        )),
+        tokio::spawn(serve(incoming, service, end.clone())),
         tokio::spawn(http::serve(http, Arc::clone(&health), end.clone())),
         tokio::spawn(reap(Arc::clone(&server), end.clone())),
     ];
@@ -147,9 +142,9 @@ async fn serve(
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; choose another with --http")
-    })
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another with --http"))
 }
 
 async fn reap(server: Arc<Server>, end: CancellationToken) -> anyhow::Result<()> {

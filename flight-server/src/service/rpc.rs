@@ -11,8 +11,8 @@ use arrow_flight::sql::{
     Command, CommandPreparedStatementQuery, DoPutPreparedStatementResult, DoPutUpdateResult,
 };
 use arrow_flight::{
-    Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
-    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+    Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint,
+    FlightInfo, HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use bytes::Bytes;
 use engine::config::LimitsConfig;
@@ -365,7 +365,9 @@ impl FlightService for Service {
                 match BasicAuth::decode(payload) {
                     Ok(basic) if !basic.username.is_empty() => {
                         let password = basic.password.into_bytes();
-                        authenticator.handshake_as(&basic.username, password).await?
+                        authenticator
+                            .handshake_as(&basic.username, password)
+                            .await?
                     }
                     _ => authenticator.handshake(&metadata).await?,
                 }
