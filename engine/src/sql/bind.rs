@@ -153,6 +153,8 @@ fn literal(value: &ScalarValue) -> Result<Expr> {
     }
     Ok(match value {
         ScalarValue::Dictionary(_, inner) => return literal(inner),
+        // Some clients send every value as one of several types.
+        ScalarValue::Union(Some((_, inner)), ..) => return literal(inner),
         ScalarValue::Utf8(Some(text))
         | ScalarValue::LargeUtf8(Some(text))
         | ScalarValue::Utf8View(Some(text)) => constant(Value::SingleQuotedString(text.clone())),

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
@@ -166,7 +167,9 @@ pub async fn parameters(
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let types = types(session, statement).await?;
+    // What cannot be planned without values (LIMIT $1, generate_series(1, $1)) is planned with them; of what cannot be
+    // planned at all, planning says so.
+    let types = types(session, statement).await.unwrap_or_default();
     Ok(names
         .into_iter()
         .map(|name| {
@@ -186,10 +189,10 @@ async fn types(
     if let Plain::Statement(inner) = plain.as_ref() {
         if let Ast::Insert(it) = inner.as_ref() {
             let rows = insert::insert(session, it).await?;
-            return Ok(rows.plan.get_parameter_types()?);
+            return of_plan(&rows.plan);
         }
         if let Some(changes) = row_changes(session, inner).await? {
-            return Ok(changes.plan.get_parameter_types()?);
+            return of_plan(&changes.plan);
         }
         if let Ast::CreateTable(_) = inner.as_ref() {
             return Ok(HashMap::new());
@@ -198,6 +201,25 @@ async fn types(
     let scope = Scope::new(session).await?;
     match plain.as_ref() {
         Plain::CopyTo(_) => Ok(HashMap::new()),
-        plain => Ok(scope.plan(plain.clone()).await?.get_parameter_types()?),
+        plain => of_plan(&scope.plan(plain.clone()).await?),
     }
+}
+
+/// Types that planning has found, and those that a cast gives: `$1::BIGINT`.
+fn of_plan(plan: &LogicalPlan) -> Result<HashMap<String, Option<DataType>>> {
+    let mut types = plan.get_parameter_types()?;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|inner| {
+                if let Expr::Cast(cast) = inner
+                    && let Expr::Placeholder(parameter) = cast.expr.as_ref()
+                    && let Some(known) = types.get_mut(&parameter.id)
+                {
+                    known.get_or_insert_with(|| cast.field.data_type().clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(types)
 }

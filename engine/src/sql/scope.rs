@@ -23,8 +23,7 @@ use sha2::{Digest as _, Sha256};
 use super::{calls, changes, resolve};
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS, views};
 use crate::error::{Error, Result};
-use crate::lake::Lake;
-use crate::policy::{Deed, Grants};
+use crate::policy::Deed;
 use crate::queries::{self, Query};
 use crate::session::{Answer, Session};
 use crate::tables::{LakeTableProvider, maintenance};
@@ -87,13 +86,15 @@ impl Scope {
     /// The versions of the lake's tables that were looked up, by `schema.table`.
     pub fn pins(&self) -> BTreeMap<String, u64> {
         let mut pins = BTreeMap::new();
-        for schema in self.pinned.iter().flat_map(|pinned| &pinned.schemas) {
+        let pinned = self.pinned.iter();
+        for (pinned, schema) in pinned.flat_map(|it| it.schemas.iter().map(move |schema| (it, schema))) {
             let tables = schema.tables.read().unwrap_or_else(PoisonError::into_inner);
             for (name, table) in tables.iter() {
                 let reader = (table.as_ref() as &dyn Any).downcast_ref::<LakeTableProvider>();
                 // What is named with a version stays at it anyway.
                 if let Some(reader) = reader
                     && !name.contains(resolve::AT)
+                    && !pinned.catalog.has_session_table(schema.name, name)
                     && let Ok(snapshot) = reader.snapshot()
                 {
                     pins.insert(format!("{}.{name}", schema.name), snapshot.version() as u64);
@@ -172,8 +173,7 @@ fn plan_hash(plan: &LogicalPlan) -> String {
 /// The lake's catalog with what a statement has looked up.
 #[derive(Debug)]
 struct Pinned {
-    lake: Arc<Lake>,
-    grants: Grants,
+    catalog: Arc<LakeCatalog>,
     schemas: Vec<Arc<PinnedSchema>>,
 }
 
@@ -189,7 +189,7 @@ impl CatalogProvider for Pinned {
 }
 
 impl Pinned {
-    fn new(catalog: &LakeCatalog) -> Self {
+    fn new(catalog: &Arc<LakeCatalog>) -> Self {
         let schema = |name: &'static str| {
             let schema = PinnedSchema {
                 session: catalog.schema(name)?,
@@ -202,8 +202,7 @@ impl Pinned {
             Some(Arc::new(schema))
         };
         Self {
-            lake: Arc::clone(catalog.lake()),
-            grants: catalog.grants().clone(),
+            catalog: Arc::clone(catalog),
             schemas: SCHEMAS.iter().filter_map(|name| schema(name)).collect(),
         }
     }
@@ -232,8 +231,8 @@ impl Pinned {
         };
         for call in changes::take(inner)? {
             let (schema, name) = call.table;
-            self.grants.check(Deed::Read, &schema, &name)?;
-            let table = self.lake.table(&format!("{schema}.{name}"))?;
+            self.catalog.grants().check(Deed::Read, &schema, &name)?;
+            let table = self.catalog.lake().table(&format!("{schema}.{name}"))?;
             let rows = maintenance::table_changes(&table, call.from, call.to).await?;
             for schema in self
                 .schemas

@@ -14,6 +14,8 @@ pub fn status(error: Error) -> Status {
         Error::Denied(_) => Code::PermissionDenied,
         Error::Unavailable(message) if message.starts_with("cancelled") => Code::Cancelled,
         Error::Unavailable(_) => Code::Unavailable,
+        // Clients tell a name that is taken from a race.
+        Error::Conflict(message) if message.contains("is there already") => Code::AlreadyExists,
         Error::Conflict(_) => Code::Aborted,
         Error::Exhausted(message) if message.contains("statement_timeout_s") => {
             Code::DeadlineExceeded

@@ -235,7 +235,7 @@ fn failed(error: FlightError) -> Error {
         Code::InvalidArgument => Error::Invalid(message),
         Code::NotFound => Error::NotFound(message),
         Code::PermissionDenied | Code::Unauthenticated => Error::Denied(message),
-        Code::Aborted => Error::Conflict(message),
+        Code::Aborted | Code::AlreadyExists => Error::Conflict(message),
         Code::ResourceExhausted | Code::DeadlineExceeded => Error::Exhausted(message),
         Code::Unimplemented => Error::Unsupported(message),
         Code::DataLoss => Error::Corrupt(message),
