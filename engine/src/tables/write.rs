@@ -20,6 +20,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
+use deltalake::kernel::scalars::ScalarExt;
 use deltalake::kernel::{Add, AddCDCFile, EagerSnapshot};
 use deltalake::table::config::TablePropertiesExt as _;
 use futures::StreamExt as _;
@@ -171,7 +172,7 @@ pub fn as_stored(batch: &RecordBatch, schema: &SchemaRef) -> DFResult<RecordBatc
 
 /// The same rows with NULL for the empty text in partition columns: the log has no empty partition value (Delta
 /// protocol, partition value serialization).
-fn without_empty_texts(
+pub fn without_empty_texts(
     rows: SendableRecordBatchStream,
     partitions: &[String],
 ) -> SendableRecordBatchStream {
@@ -242,6 +243,7 @@ pub fn sort(
 struct PartitionedWriter {
     store: Arc<dyn ObjectStore>,
     config: WriterConfig,
+    schema: SchemaRef,
     partitions: Vec<String>,
     open: Option<DeltaWriter>,
     open_values: Option<RecordBatch>,
@@ -267,7 +269,7 @@ impl PartitionedWriter {
             }
         };
         let config = WriterConfig::new(
-            schema,
+            Arc::clone(&schema),
             partitions.clone(),
             Some(properties),
             target,
@@ -278,6 +280,7 @@ impl PartitionedWriter {
         Self {
             store: table.log_store().object_store(None),
             config,
+            schema,
             partitions,
             open: None,
             open_values: None,
@@ -298,31 +301,49 @@ impl PartitionedWriter {
             return Ok(());
         }
         self.written.rows += batch.num_rows() as u64;
+        // The writer wants the schema it was made with; a batch may say more exactly that nothing is NULL.
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec())?;
         if self.partitions.is_empty() {
-            return self.append(batch).await;
+            return Ok(self.writer().write(&batch).await?);
         }
         let indices = self
             .partitions
             .iter()
-            .map(|name| batch.schema().index_of(name))
+            .map(|name| self.schema.index_of(name))
             .collect::<Result<Vec<_>, _>>()?;
         let keys = batch.project(&indices)?;
         for range in partition(keys.columns())?.ranges() {
             let values = keys.slice(range.start, 1);
             if self.open_values.as_ref() != Some(&values) {
                 self.close().await?;
-                self.open_values = Some(values);
+                self.open_values = Some(values.clone());
             }
-            self.append(&batch.slice(range.start, range.len())).await?;
+            let rows = batch.slice(range.start, range.len());
+            self.append(rows, &values).await?;
         }
         Ok(())
     }
 
-    async fn append(&mut self, rows: &RecordBatch) -> Result<()> {
-        let writer = self
-            .open
-            .get_or_insert_with(|| DeltaWriter::new(Arc::clone(&self.store), self.config.clone()));
-        Ok(writer.write(rows).await?)
+    /// Writes rows of one partition. Told which, the writer takes them as they are; by itself it would look for
+    /// partitions among them and copy every column.
+    async fn append(&mut self, rows: RecordBatch, values: &RecordBatch) -> Result<()> {
+        let partition = self
+            .partitions
+            .iter()
+            .zip(values.columns())
+            .map(|(name, value)| {
+                let scalar = ScalarExt::from_array(value, 0).ok_or_else(|| {
+                    Error::Unsupported(format!("partition column {name}: {}", value.data_type()))
+                });
+                scalar.map(|scalar| (name.clone(), scalar))
+            })
+            .collect::<Result<_>>()?;
+        Ok(self.writer().write_partition(rows, &partition).await?)
+    }
+
+    fn writer(&mut self) -> &mut DeltaWriter {
+        self.open
+            .get_or_insert_with(|| DeltaWriter::new(Arc::clone(&self.store), self.config.clone()))
     }
 
     async fn close(&mut self) -> Result<()> {
