@@ -294,15 +294,11 @@ pub fn reading_context(storage: &Storage) -> Result<SessionContext> {
     Ok(context)
 }
 
-/// A context for sorting and writing within a memory limit of its own; it reaches the lake and no other store.
+/// A context for sorting and writing within a memory limit of its own; it reaches the lake and no other store. One sort to
+/// a context: of two that share memory, one may take what the other needs to merge what it has spilled, and fail it.
 pub fn write_context(lake: &Lake) -> Result<SessionContext> {
-    sort_context(lake, lake.config().ingest.sort_memory_bytes)
-}
-
-/// The same with so many bytes of memory. One sort to a context: of two that share memory, one may take what the other
-/// needs to merge what it has spilled, and fail it.
-pub fn sort_context(lake: &Lake, bytes: usize) -> Result<SessionContext> {
     let config = lake.config();
+    let bytes = config.ingest.sort_memory_bytes;
     let access = Access::nothing(config)?;
     let mut runtime = runtime::with_memory(config, &access, bytes)?;
     if let Some(query) = queries::current() {
@@ -319,6 +315,18 @@ pub fn sort_context(lake: &Lake, bytes: usize) -> Result<SessionContext> {
         .with_batch_size(1_024)
         // Merging needs the sort keys of all that is in memory: with DataFusion's 10 MB it may fail where rows are narrow.
         .with_sort_spill_reservation_bytes(bytes / 4);
+    #[allow(clippy::disallowed_methods)] // this is the factory
+    Ok(SessionContext::new_with_config_rt(session, runtime))
+}
+
+/// A context for reading files that are written anew, in so many threads; it reaches the lake and no other store.
+pub fn rewrite_context(lake: &Lake, threads: usize) -> Result<SessionContext> {
+    let config = lake.config();
+    let runtime = runtime::build(config, &Access::nothing(config)?)?;
+    register_store(&runtime, lake)?;
+    let session = SessionConfig::new()
+        .with_target_partitions(threads)
+        .with_batch_size(2_048);
     #[allow(clippy::disallowed_methods)] // this is the factory
     Ok(SessionContext::new_with_config_rt(session, runtime))
 }

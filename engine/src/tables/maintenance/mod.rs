@@ -3,17 +3,20 @@
 //! Each statement has its file. All of them commit through [`super::commit`]; those that change no
 //! rows (OPTIMIZE, VACUUM) give way to those that do.
 
+mod arrangement;
 mod bins;
 mod changes;
 mod checkpoint;
 mod detail;
 mod features;
 mod files;
+mod held;
 mod history;
 mod optimize;
 mod provenance;
 mod restore;
 mod rewrite;
+mod runs;
 mod vacuum;
 mod versions;
 mod zorder;

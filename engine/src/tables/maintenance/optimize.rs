@@ -17,7 +17,7 @@ use deltalake::protocol::DeltaOperation;
 use futures::StreamExt as _;
 
 use super::files::{self, DataFile};
-use super::rewrite::{Order, Rewrite, Rewriter, ZORDER_TAG};
+use super::rewrite::{Order, Rewrite, Rewriter, Room, ZORDER_TAG};
 use super::{bins, features, zorder};
 use crate::config::{Config, threads};
 use crate::error::{Error, Result};
@@ -32,8 +32,11 @@ const ROUNDS: usize = 8;
 /// What rewriting one group may take in all, reading and writing included; fewer groups run at once where
 /// queries have less.
 const GROUP_MEMORY: usize = 1 << 30;
-/// Most memory for sorting: more saves no time, as little is spilled with this much.
-const MOST_SORT_MEMORY: usize = 1 << 30;
+/// Share of the memory for queries that sorted rows take.
+const SHARE: (usize, usize) = (1, 3);
+/// Most memory for sorted rows: more saves no time. New memory costs about as much as a run on disk, which mostly stays in
+/// the system's cache.
+const MOST_SORT_MEMORY: usize = 768 << 20;
 /// Table property: target size of data files, bytes.
 const TARGET_PROPERTY: &str = "delta.targetFileSize";
 
@@ -116,29 +119,54 @@ pub async fn optimize_guarded(
             break;
         }
         progress.skipped = 0;
-        let at_once = concurrency(lake.config()).min(groups.len());
-        let memory = sort_memory(lake.config()) / at_once;
-        let mut running = futures::stream::iter(groups)
-            .map(|group| {
-                let rewriter = Arc::clone(&rewriter);
-                let context = session::sort_context(lake, memory);
-                SpawnedTask::spawn(async move {
-                    let outcome = match context {
-                        Ok(context) => rewriter.rewrite(&group, &context).await,
-                        Err(error) => Err(error),
-                    };
-                    (group, outcome)
-                })
-                .join()
-            })
-            .buffer_unordered(at_once);
-        while let Some(finished) = running.next().await {
-            let (group, outcome) =
-                finished.map_err(|error| Error::Internal(format!("OPTIMIZE stopped: {error}")))?;
-            progress.note(&group, outcome?);
-        }
+        rewrite(lake, &rewriter, groups, &mut progress).await?;
     }
     Ok(progress.summary())
+}
+
+/// Rewrites groups, several at once: they share memory and threads.
+async fn rewrite(
+    lake: &Lake,
+    rewriter: &Arc<Rewriter>,
+    mut groups: Vec<Vec<DataFile>>,
+    progress: &mut Progress,
+) -> Result<()> {
+    // The last to finish is a small one.
+    groups.sort_by_key(|group| std::cmp::Reverse(bytes(group)));
+    let threads = threads(lake.config().ingest.threads);
+    let at_once = concurrency(lake.config()).min(groups.len()).max(1);
+    let memory = sort_memory(lake.config()) / at_once;
+    let mut running = futures::stream::iter(groups)
+        .map(|group| {
+            let rewriter = Arc::clone(rewriter);
+            let context = session::rewrite_context(lake, threads);
+            SpawnedTask::spawn(async move {
+                let outcome = match context {
+                    Ok(context) => {
+                        let room = Room {
+                            context,
+                            memory,
+                            threads,
+                        };
+                        rewriter.rewrite(&group, &room).await
+                    }
+                    Err(error) => Err(error),
+                };
+                (group, outcome)
+            })
+            .join()
+        })
+        .buffer_unordered(at_once);
+    while let Some(finished) = running.next().await {
+        let (group, outcome) =
+            finished.map_err(|error| Error::Internal(format!("OPTIMIZE stopped: {error}")))?;
+        progress.note(&group, outcome?);
+    }
+    Ok(())
+}
+
+fn bytes(group: &[DataFile]) -> u64 {
+    group.iter().map(|file| file.bytes).sum()
 }
 
 /// The groups of files to rewrite, as the table is now. Files that others add while the statement
@@ -220,16 +248,20 @@ fn target(snapshot: &EagerSnapshot, options: &Optimize, config: &Config) -> Resu
         .unwrap_or(config.ingest.target_file_bytes))
 }
 
-/// Groups that are rewritten at once: they share the memory for sorting.
+/// Groups that are rewritten at once: one more than threads, or one of them would idle while the last group, whose file is
+/// written by one thread, is finished.
 fn concurrency(config: &Config) -> usize {
     let fit = session::query_memory(config) / GROUP_MEMORY;
-    threads(config.ingest.threads).min(fit).max(1)
+    (threads(config.ingest.threads) + 1).min(fit).max(1)
 }
 
-/// Memory for sorting, of all groups together.
+/// Memory for rows that are sorted, of all groups together. What reads and writes them takes about as much again.
 fn sort_memory(config: &Config) -> usize {
-    let share = (session::query_memory(config) / 4).min(MOST_SORT_MEMORY);
-    share.max(config.ingest.sort_memory_bytes)
+    let share = session::query_memory(config) / SHARE.1 * SHARE.0;
+    share.clamp(
+        config.ingest.sort_memory_bytes,
+        MOST_SORT_MEMORY.max(config.ingest.sort_memory_bytes),
+    )
 }
 
 /// What became of the groups so far.

@@ -6,9 +6,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::dataframe::DataFrame;
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::SessionContext;
 use deltalake::kernel::{Action, Add, EagerSnapshot};
@@ -16,6 +13,7 @@ use deltalake::protocol::DeltaOperation;
 use futures::StreamExt as _;
 use serde_json::json;
 
+use super::arrangement::{Arrangement, gathered, of_table};
 use super::features;
 use super::files::DataFile;
 use super::provenance::commit_info;
@@ -61,6 +59,16 @@ pub struct Rewriter {
     pub guards: Guards,
 }
 
+/// What rewriting a group may use.
+pub struct Room {
+    /// Reads, with as many streams as threads.
+    pub context: SessionContext,
+    /// Memory for rows that are sorted, bytes.
+    pub memory: usize,
+    /// Threads.
+    pub threads: usize,
+}
+
 /// How a group ended.
 pub enum Rewrite {
     /// Its files were exchanged for these.
@@ -70,17 +78,17 @@ pub enum Rewrite {
 }
 
 impl Rewriter {
-    /// Rewrites files of one partition, sorting in the memory of `context`.
+    /// Rewrites files of one partition within `room`.
     ///
     /// # Errors
     /// Whatever keeps rows from being read, sorted or written; never a conflict.
-    pub async fn rewrite(&self, files: &[DataFile], context: &SessionContext) -> Result<Rewrite> {
+    pub async fn rewrite(&self, files: &[DataFile], room: &Room) -> Result<Rewrite> {
         let base = self.table.snapshot().await?;
         features::check_rewriting(&self.table, &base, self.operation.name())?;
         if !all_active(&base, files)? {
             return Ok(Rewrite::GaveWay);
         }
-        let written = match self.write(&base, files, context).await {
+        let written = match self.write(&base, files, room).await {
             Ok(written) => written,
             // A file that others have replaced may be deleted by now.
             Err(_) if !all_active(&self.table.snapshot().await?, files)? => {
@@ -112,35 +120,48 @@ impl Rewriter {
         &self,
         base: &EagerSnapshot,
         files: &[DataFile],
-        context: &SessionContext,
+        room: &Room,
     ) -> Result<Written> {
         let paths: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
         let provider = LakeTableProvider::try_new(&self.table, base.clone())
             .await?
-            .restricted_to(&paths)?;
-        let frame = context.read_table(Arc::new(provider))?;
-        let schema = Table::schema(base);
-        let context = context.task_ctx();
-        let target = self.target_file_bytes;
-        let Order::Z(columns) = &self.order else {
-            let rows = stored(frame, schema).await?;
-            return write::write_sorted(&self.table, base, rows, context, target).await;
+            .restricted_to(&paths)?
+            .with_stored_types()?;
+        let frame = room.context.read_table(Arc::new(provider))?;
+        let stored = Table::schema(base);
+        let sort_columns = Table::column_list(base, SORT_COLUMNS).unwrap_or_default();
+        if self.order == Order::Sorted && sort_columns.is_empty() {
+            // One stream after the other, in the order in which they lie: they have no other.
+            let streams = frame.execute_stream_partitioned().await?;
+            let rows = futures::stream::iter(streams).flatten();
+            let rows = RecordBatchStreamAdapter::new(stored, rows);
+            let rows = gathered(vec![of_table(Box::pin(rows), base)]);
+            return write::write_ordered(&self.table, base, rows, self.target_file_bytes).await;
+        }
+        let mut arrangement = Arrangement {
+            table: Arc::clone(&self.table),
+            base: base.clone(),
+            schema: stored,
+            keys: sort_columns,
+            files: 1,
+            boundaries: Vec::new(),
+            target_file_bytes: self.target_file_bytes,
+            memory: room.memory,
+            writers: room.threads,
         };
-        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let sampled = names
-            .iter()
-            .map(|name| schema.index_of(name))
-            .collect::<Result<Vec<_>, _>>()?;
-        let sample = frame.clone().select_columns(&names)?;
-        let sample = stored(sample, Arc::new(schema.project(&sampled)?)).await?;
-        let quantiles = Quantiles::sample(sample).await?;
-        let rows = quantiles.keyed(stored(frame, Arc::clone(&schema)).await?);
-        let mut keys = vec![zorder::KEY.to_string()];
-        keys.extend(Table::column_list(base, SORT_COLUMNS).unwrap_or_default());
-        let keyed = rows.schema();
-        let sorted = write::sort(rows, &keyed, &keys, context)?;
-        let rows = without_key(sorted, schema);
-        write::write_ordered(&self.table, base, rows, target).await
+        let mut rows = frame.clone().execute_stream_partitioned().await?;
+        if let Order::Z(columns) = &self.order {
+            let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+            let sample = frame.select_columns(&names)?.execute_stream().await?;
+            let quantiles = Arc::new(Quantiles::sample(sample).await?);
+            rows = rows.into_iter().map(|rows| quantiles.keyed(rows)).collect();
+            arrangement.schema = Quantiles::keyed_schema(&arrangement.schema);
+            arrangement.keys.insert(0, zorder::KEY.to_string());
+            arrangement.files = pieces(files, self.target_file_bytes);
+            arrangement.boundaries = quantiles.boundaries(arrangement.files);
+        }
+        let runtime = room.context.runtime_env();
+        arrangement.write(gathered(rows), &runtime).await
     }
 
     /// The last line of defence: a rewrite that gains or loses rows is not committed.
@@ -212,22 +233,10 @@ fn all_active(snapshot: &EagerSnapshot, files: &[DataFile]) -> Result<bool> {
     Ok(missing.is_empty())
 }
 
-/// The rows of a query in the types that are stored.
-async fn stored(frame: DataFrame, schema: SchemaRef) -> Result<SendableRecordBatchStream> {
-    let rows = frame.execute_stream().await?;
-    let batches = {
-        let schema = Arc::clone(&schema);
-        rows.map(move |batch| write::as_stored(&batch?, &schema))
-    };
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
-}
-
-/// The rows without the last column, by which they were sorted.
-fn without_key(rows: SendableRecordBatchStream, schema: SchemaRef) -> SendableRecordBatchStream {
-    let columns: Vec<usize> = (0..schema.fields().len()).collect();
-    let batches = {
-        let schema = Arc::clone(&schema);
-        rows.map(move |batch| Ok(batch?.project(&columns)?.with_schema(Arc::clone(&schema))?))
-    };
-    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+/// How many files of at most the target size the rows of `files` will fill. Sizes after sorting are known roughly: a little
+/// less than the target is aimed at, as what goes beyond makes one more file.
+fn pieces(files: &[DataFile], target: u64) -> usize {
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    let aim = (target - target / 10).max(1);
+    bytes.div_ceil(aim).max(1).try_into().unwrap_or(usize::MAX)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array as _, ArrayRef, RecordBatch, UInt64Array};
 use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::arrow::row::{OwnedRow, RowConverter, SortField};
+use datafusion::arrow::row::{OwnedRow, Row, RowConverter, SortField};
 use datafusion::error::Result as DFResult;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -33,6 +33,8 @@ pub const KEY: &str = "__paratope_zorder";
 #[derive(Debug)]
 pub struct Quantiles {
     columns: Vec<ColumnQuantiles>,
+    /// Places in the order of the rows sampled, ascending.
+    places: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -75,22 +77,51 @@ impl Quantiles {
                 sample.add(column)?;
             }
         }
-        Ok(Self {
-            columns: samples.into_iter().map(Sample::quantiles).collect(),
-        })
+        // Samples have the same rows, as columns are equally long.
+        let mut rows: Vec<Vec<OwnedRow>> = Vec::new();
+        let mut columns = Vec::new();
+        for sample in samples {
+            let (values, quantiles) = sample.quantiles();
+            rows.push(values);
+            columns.push(quantiles);
+        }
+        let sampled = rows.first().map_or(0, Vec::len);
+        let mut places = vec![0; sampled];
+        for (index, (column, values)) in columns.iter().zip(&rows).enumerate() {
+            let ranks = values.iter().map(|value| column.rank(value.row()));
+            interleave(&mut places, ranks, index, columns.len());
+        }
+        places.sort_unstable();
+        Ok(Self { columns, places })
+    }
+
+    /// Where to cut the order to have so many pieces of about as many rows: their first keys, but for the first piece.
+    pub fn boundaries(&self, pieces: usize) -> Vec<u64> {
+        let mut boundaries: Vec<u64> = (1..pieces)
+            .filter_map(|piece| self.places.get(self.places.len() * piece / pieces))
+            .copied()
+            .collect();
+        boundaries.dedup();
+        boundaries
+    }
+
+    /// The schema of rows with their place in the order as a last column, [`KEY`].
+    pub fn keyed_schema(rows: &SchemaRef) -> SchemaRef {
+        let mut fields: Vec<_> = rows.fields().iter().cloned().collect();
+        fields.push(Arc::new(Field::new(KEY, DataType::UInt64, false)));
+        Arc::new(Schema::new(fields))
     }
 
     /// The rows with their place in the order as a last column, [`KEY`].
-    pub fn keyed(self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
-        let mut fields: Vec<_> = rows.schema().fields().iter().cloned().collect();
-        fields.push(Arc::new(Field::new(KEY, DataType::UInt64, false)));
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
+    pub fn keyed(self: &Arc<Self>, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        let schema = Self::keyed_schema(&rows.schema());
         let keyed = {
             let schema = Arc::clone(&schema);
+            let quantiles = Arc::clone(self);
             rows.map(move |batch| {
                 let batch = batch?;
                 let mut columns = batch.columns().to_vec();
-                columns.push(Arc::new(self.keys(&batch)?));
+                columns.push(Arc::new(quantiles.keys(&batch)?));
                 Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
             })
         };
@@ -98,36 +129,40 @@ impl Quantiles {
     }
 
     fn keys(&self, batch: &RecordBatch) -> DFResult<UInt64Array> {
-        let bits = BITS.min(u64::BITS as usize / self.columns.len().max(1));
         let mut keys = vec![0_u64; batch.num_rows()];
         for (place, column) in self.columns.iter().enumerate() {
             let values = batch.column(batch.schema().index_of(&column.name)?);
             let ranks = column.ranks(values)?;
-            for (key, rank) in keys.iter_mut().zip(ranks) {
-                *key |= spread(rank >> (BITS - bits), bits, place, self.columns.len());
-            }
+            interleave(&mut keys, ranks.into_iter(), place, self.columns.len());
         }
         Ok(UInt64Array::from(keys))
     }
 }
 
 impl ColumnQuantiles {
-    /// How many quantiles are smaller than each value. A value that fills several of them gets the
-    /// smallest, so that two values that fill half each differ in the first bit.
     fn ranks(&self, values: &ArrayRef) -> DFResult<Vec<u64>> {
         let rows = self
             .converter
             .convert_columns(std::slice::from_ref(values))?;
+        Ok(rows.iter().map(|row| self.rank(row)).collect())
+    }
+
+    /// How many quantiles are smaller than a value. A value that fills several of them gets the
+    /// smallest, so that two values that fill half each differ in the first bit.
+    fn rank(&self, value: Row<'_>) -> u64 {
         let last = BOUNDARIES as u64 - 1;
-        Ok(rows
-            .iter()
-            .map(|row| {
-                let smaller = self
-                    .boundaries
-                    .partition_point(|boundary| boundary.row() < row);
-                (smaller as u64).min(last)
-            })
-            .collect())
+        let smaller = self
+            .boundaries
+            .partition_point(|boundary| boundary.row() < value);
+        (smaller as u64).min(last)
+    }
+}
+
+/// Adds the bits of the `place`-th of `columns` to keys.
+fn interleave(keys: &mut [u64], ranks: impl Iterator<Item = u64>, place: usize, columns: usize) {
+    let bits = BITS.min(u64::BITS as usize / columns.max(1));
+    for (key, rank) in keys.iter_mut().zip(ranks) {
+        *key |= spread(rank >> (BITS - bits), bits, place, columns);
     }
 }
 
@@ -188,19 +223,22 @@ impl Sample {
         Ok(())
     }
 
-    fn quantiles(mut self) -> ColumnQuantiles {
-        self.values.sort_unstable();
-        let count = self.values.len();
+    /// The values as they came, and quantiles of them.
+    fn quantiles(self) -> (Vec<OwnedRow>, ColumnQuantiles) {
+        let mut sorted: Vec<&OwnedRow> = self.values.iter().collect();
+        sorted.sort_unstable();
+        let count = sorted.len();
         let boundaries = match count <= BOUNDARIES {
-            true => self.values,
+            true => sorted.into_iter().cloned().collect(),
             false => (0..BOUNDARIES)
-                .map(|index| self.values[index * count / BOUNDARIES].clone())
+                .map(|index| sorted[index * count / BOUNDARIES].clone())
                 .collect(),
         };
-        ColumnQuantiles {
+        let quantiles = ColumnQuantiles {
             name: self.name,
             converter: self.converter,
             boundaries,
-        }
+        };
+        (self.values, quantiles)
     }
 }

@@ -145,6 +145,17 @@ impl LakeTableProvider {
         })
     }
 
+    /// The same table with texts and bytes as they are stored, not as views: rows that are written anew need no conversion.
+    ///
+    /// # Errors
+    /// `Unsupported` for tables read through deltalake.
+    pub fn with_stored_types(&self) -> Result<Self> {
+        Ok(Self {
+            schema: Table::schema(self.snapshot()?),
+            ..self.clone()
+        })
+    }
+
     /// The table's folder, relative to the lake.
     pub fn location(&self) -> &str {
         &self.location

@@ -1,7 +1,14 @@
 //! OPTIMIZE puts files together and loses no row.
 
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array as _, AsArray as _, Int64Array, RecordBatch};
+use datafusion::arrow::compute::{SortOptions, concat_batches};
+use datafusion::arrow::row::{RowConverter, SortField};
 use datafusion::prelude::{col, lit};
 use deltalake::kernel::{DataType, StructField};
+
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::Bench;
 use crate::error::Error;
@@ -253,20 +260,109 @@ async fn a_table_with_features_that_would_be_lost_is_refused() {
     assert!(error.to_string().contains("deletion vectors"), "{error}");
 }
 
-#[tokio::test]
-async fn sorting_more_than_fits_into_memory_spills() {
-    let bench = Bench::with(PLAIN, |config| config.ingest.sort_memory_bytes = 24 << 20).await;
+/// Rows of the only file, in its order.
+async fn stored(bench: &Bench) -> RecordBatch {
+    let files = bench.files().await;
+    assert_eq!(files.len(), 1);
+    let file = std::fs::File::open(bench.path().join(&files[0].path)).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let schema = Arc::clone(reader.schema());
+    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+    concat_batches(&schema, &batches).unwrap()
+}
+
+/// Whether rows are sorted by columns, NULLs last.
+fn is_sorted(rows: &RecordBatch, columns: &[&str]) -> bool {
+    let options = SortOptions::default().asc().nulls_last();
+    let columns: Vec<_> = columns
+        .iter()
+        .map(|name| Arc::clone(rows.column_by_name(name).unwrap()))
+        .collect();
+    let fields = columns
+        .iter()
+        .map(|column| SortField::new_with_options(column.data_type().clone(), options))
+        .collect();
+    let keys = RowConverter::new(fields).unwrap();
+    keys.convert_columns(&columns).unwrap().iter().is_sorted()
+}
+
+/// Rows that memory for sorting holds a fraction of.
+async fn wide_rows_and_little_memory() -> Bench {
+    let bench = Bench::with(PLAIN, |config| {
+        config.ingest.sort_memory_bytes = 3 << 20;
+        config.query.memory_bytes = Some(9 << 20);
+    })
+    .await;
     for file in 0..4 {
         bench
             .append(&format!(
-                "SELECT i AS id, md5(CAST(i AS VARCHAR)) AS gene, repeat(md5(CAST(-i AS VARCHAR)), 8) AS note
+                "SELECT i AS id, CASE WHEN i % 9 = 0 THEN NULL ELSE md5(CAST(i AS VARCHAR)) END AS gene,
+                        repeat(md5(CAST(-i AS VARCHAR)), 8) AS note
                  FROM generate_series({}, {}) AS s(i)",
-                file * 50_000,
-                file * 50_000 + 49_999
+                file * 20_000,
+                file * 20_000 + 19_999
             ))
             .await;
     }
+    bench
+}
+
+#[tokio::test]
+async fn rows_beyond_memory_are_sorted_like_those_within() {
+    let bench = wide_rows_and_little_memory().await;
+    let before = bench.rows().await;
     let summary = run(&bench, Optimize::default()).await;
     assert_eq!((summary.files_removed, summary.files_added), (4, 1));
-    assert_eq!(bench.files().await[0].rows, Some(200_000));
+    let rows = stored(&bench).await;
+    assert_eq!(rows.num_rows(), 80_000);
+    assert!(is_sorted(&rows, &["gene", "id"]));
+    assert_eq!(bench.rows().await, before);
+}
+
+#[tokio::test]
+async fn unsorted_files_of_other_writers_with_nulls_in_the_keys_come_out_sorted() {
+    let bench = Bench::new(PLAIN).await;
+    for file in 0..3 {
+        let rows = super::select(&format!(
+            "SELECT i AS id, CASE WHEN i % 4 = 0 THEN NULL WHEN i % 4 = 1 THEN '' ELSE md5(CAST(i AS VARCHAR)) END AS gene,
+                    'n' || CAST(i AS VARCHAR) AS note
+             FROM generate_series({}, {}) AS s(i) ORDER BY md5(CAST(-i AS VARCHAR))",
+            file * 5_000,
+            file * 5_000 + 4_999
+        ))
+        .await;
+        bench.delta().await.write(rows).await.unwrap();
+    }
+    let before = bench.rows().await;
+    let summary = run(&bench, Optimize::default()).await;
+    assert_eq!((summary.files_removed, summary.files_added), (3, 1));
+    let rows = stored(&bench).await;
+    assert!(is_sorted(&rows, &["gene", "id"]));
+    assert_eq!(bench.rows().await, before);
+}
+
+#[tokio::test]
+async fn without_sort_columns_files_are_put_together_as_they_are() {
+    let bench = Bench::new(
+        "CREATE TABLE t (id BIGINT, gene STRING, species STRING) PARTITIONED BY (species)",
+    )
+    .await;
+    for file in 0..4 {
+        bench
+            .append(&format!(
+                "SELECT i AS id, md5(CAST(i AS VARCHAR)) AS gene, 'human' AS species
+                 FROM generate_series({}, {}) AS s(i)",
+                file * 1_000,
+                file * 1_000 + 999
+            ))
+            .await;
+    }
+    let before = bench.rows().await;
+    let summary = run(&bench, Optimize::default()).await;
+    assert_eq!((summary.files_removed, summary.files_added), (4, 1));
+    assert_eq!(bench.rows().await, before);
+    let rows = stored(&bench).await;
+    let ids: &Int64Array = rows.column(0).as_primitive();
+    let descents = ids.values().windows(2).filter(|pair| pair[0] > pair[1]);
+    assert!(descents.count() < 4, "rows were torn from their neighbours");
 }

@@ -190,3 +190,29 @@ async fn ids_are_all_there_after_z_order() {
         40_000
     );
 }
+
+#[tokio::test]
+async fn rows_beyond_memory_end_in_files_as_narrow_as_those_within() {
+    let sql = "CREATE TABLE t (id BIGINT, a BIGINT, b STRING, d BIGINT)
+        TBLPROPERTIES ('paratope.sortColumns' = 'id')";
+    let bench = Bench::with(sql, |config| {
+        config.ingest.sort_memory_bytes = 1 << 20;
+        config.query.memory_bytes = Some(3 << 20);
+    })
+    .await;
+    bench.append(ROWS).await;
+    let before = bench.rows().await;
+    zorder(&bench, &["a", "b"]).await;
+    assert_eq!(bench.rows().await, before);
+    let (a, b) = probes();
+    let files = bench.files().await.len();
+    assert!(files >= 16, "too few files to tell: {files}");
+    let (in_a, in_b) = (
+        read_share(&bench, "a", &a).await,
+        read_share(&bench, "b", &b).await,
+    );
+    let root = 1.0 / (files as f64).sqrt();
+    for share in [in_a, in_b] {
+        assert!(share < 2.0 * root, "{in_a} {in_b}, ideal {root}");
+    }
+}
