@@ -162,8 +162,8 @@ impl Default for QueryConfig {
 pub struct IngestConfig {
     /// Threads that annotate records; 0: all cores.
     pub threads: usize,
-    /// Memory for sorting the rows of one table before they spill to disk, bytes. OPTIMIZE takes up to a quarter of
-    /// `query.memory_bytes`, 1 GiB at most, where that is more.
+    /// Memory for sorting the rows of one table before they spill to disk, bytes. OPTIMIZE takes up to a third of
+    /// `query.memory_bytes`, 768 MiB at most, where that is more.
     pub sort_memory_bytes: usize,
     /// Target size of a data file, bytes.
     pub target_file_bytes: u64,

@@ -111,6 +111,9 @@ STATEMENTS: dict[str, Callable[[Any, Any, Path], Any]] = {
 """Each statement by name. The codec is that of Paratope."""
 
 
+STATEMENTS["optimize-sorted"] = STATEMENTS["optimize"]
+
+
 def run(statement: str, table: Path, file: Path) -> dict[str, Any]:
     """Carries out a statement: the table is opened within the time, as Paratope opens it."""
     from deltalake import DeltaTable, WriterProperties
