@@ -6,12 +6,13 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::{cast, concat};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::logical_expr::Documentation;
 use datafusion::prelude::SessionContext;
+use udfs::antibody;
 
 const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
 const VL: &str = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK";
@@ -335,6 +336,49 @@ async fn second_sequences_positions_and_schemes_may_come_from_columns() {
         text("ab_mutate(a, 'S' || p || 'A', s)['error']").await,
         ["NULL", "wrong_wild_type: S52AA, but 52A is P", "NULL"]
     );
+}
+
+/// Questions about one column, whatever stands between it and them.
+const QUESTIONS: &str = "ab_cdr1(s), ab_cdr2(s), ab_cdr3(lower(s)), ab_junction(s), ab_chain(s), ab_locus(s), \
+    ab_regions(s)['fwr4_aa'], ab_regions(s, 'kabat')['cdr3_aa'], ab_cdr_lengths(s, 'north'), ab_number(s, 'aho'), \
+    ab_residue(s, '104'), ab_align(s), ab_liabilities(s), CASE WHEN i % 3 = 0 THEN ab_cdr1(s) ELSE ab_cdr2(s) END";
+
+#[tokio::test]
+async fn a_column_is_aligned_once_however_much_is_asked_about_it() {
+    let session = session();
+    // More rows than a batch has, and filters between the questions.
+    let rows = 20_000;
+    for (table, first) in [("some", 0), ("others", rows)] {
+        let sequences: StringArray = (first..first + rows)
+            .map(|row| Some(VH.replace("WGGDGFYAMDY", &residues_of(row))))
+            .collect();
+        let numbers: Int64Array = (0..rows as i64).collect();
+        let batch = RecordBatch::try_from_iter([
+            ("s", Arc::new(sequences) as ArrayRef),
+            ("i", Arc::new(numbers) as ArrayRef),
+        ]);
+        session.register_batch(table, batch.unwrap()).unwrap();
+    }
+    let passes = async |sql: String| {
+        let before = antibody::passes();
+        query(&session, &sql).await.unwrap();
+        antibody::passes() - before
+    };
+    let once = passes("SELECT ab_cdr1(s) FROM some".to_owned()).await;
+    assert_eq!(once, rows as u64, "one alignment a sequence");
+    let filter = "ab_chain(s) = 'heavy' AND length(ab_cdr3(s)) = 13";
+    let sql = format!("SELECT {QUESTIONS} FROM others WHERE {filter}");
+    assert_eq!(passes(sql).await, once);
+}
+
+/// A number as eleven residues.
+fn residues_of(mut number: usize) -> String {
+    let mut residues = "W".to_owned();
+    for _ in 0..10 {
+        residues.push(char::from(b"ADEFGHIKLM"[number % 10]));
+        number /= 10;
+    }
+    residues
 }
 
 #[tokio::test]

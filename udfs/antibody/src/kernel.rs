@@ -1,9 +1,10 @@
 //! The numberer: finds V domains by alignment and gives their residues the positions of a scheme.
 //!
 //! Alignment finds the best domain of a stretch; what lies before and after it is searched in turn when it is long enough
-//! to hold another. A lone V domain thus costs one alignment. Positions come from immunum's rules, and are checked: immunum
+//! to hold another. A lone V domain thus costs one alignment, and the next question about it none. Positions come from immunum's rules, and are checked: immunum
 //! 2.0 runs past `Z` and drops residues when a loop has more insertions than a scheme has codes.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use immunum::alignment::AlignedPosition;
@@ -15,6 +16,7 @@ use crate::locus::Locus;
 use crate::numbering::{Numberer, Numbering};
 use crate::position::Position;
 use crate::profile::immunum_chain;
+use crate::recent::Recent;
 use crate::scheme::Scheme;
 use crate::{MAX_RESIDUES, MIN_RESIDUES};
 
@@ -31,17 +33,20 @@ const MAX_INSERTIONS: usize = 150;
 /// The code that stands for `*` among letter codes.
 const STOP: u8 = u8::MAX;
 
+thread_local! {
+    /// First domains that this thread found last.
+    static RECENT: RefCell<Recent<Domain>> = RefCell::default();
+}
+
 /// Numbers by alignment to consensus profiles.
 pub(crate) struct Kernel;
 
 impl Numberer for Kernel {
     fn number(&self, seq: &[u8], scheme: Scheme) -> Result<Numbering, NumberingError> {
         let residues = Residues::read(seq)?;
-        let domains = residues.search(true)?;
-        match domains.first() {
-            Some(domain) => residues.number(domain, scheme),
-            None => Err(NumberingError::NoVDomain { confidence: 0.0 }),
-        }
+        let domain =
+            RECENT.with(|recent| Recent::of(recent, &residues.codes, || residues.first()))?;
+        residues.number(&domain, scheme)
     }
 
     fn domains(&self, seq: &[u8], scheme: Scheme) -> Result<Vec<Numbering>, NumberingError> {
@@ -103,6 +108,13 @@ impl Residues {
             }
         }
         Ok(Self { codes, offsets })
+    }
+
+    /// The first V domain.
+    fn first(&self) -> Result<Domain, NumberingError> {
+        let domains = self.search(true)?;
+        let none = NumberingError::NoVDomain { confidence: 0.0 };
+        domains.into_iter().next().ok_or(none)
     }
 
     /// The V domains of all stretches between stops, or the first one only.

@@ -46,6 +46,7 @@ pub mod pairwise;
 mod position;
 mod profile;
 mod reading;
+mod recent;
 mod receptor;
 mod scheme;
 mod site;
