@@ -9,6 +9,7 @@ mod bad;
 mod catalog;
 mod cells;
 mod corpora;
+mod gone;
 mod guards;
 mod identity;
 mod kill;

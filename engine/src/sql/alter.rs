@@ -57,6 +57,15 @@ pub async fn alter_table(session: &Session, statement: &AlterTable) -> Result<()
             .check(Deed::Write, &to.schema_name, &to.name)?;
         return catalog::rename(lake, &name, &to).await;
     }
+    if lake
+        .entry(&name)
+        .is_some_and(|entry| entry.kind == Kind::View)
+    {
+        return Err(Error::Invalid(format!(
+            "{name} is a view, which has the columns of its query; write CREATE OR REPLACE VIEW {} AS …",
+            name.name
+        )));
+    }
     let table = lake.table(&name.to_string())?;
     if operations
         .iter()

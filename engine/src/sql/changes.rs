@@ -102,7 +102,8 @@ fn call(given: &[Expr], pinned: &str) -> Result<Call> {
     let Some(table) = resolve::literal(table).and_then(|value| value.clone().into_string()) else {
         return Err(usage());
     };
-    let mut parser = Parser::new(&LakeDialect).try_with_sql(&table)?;
+    let dialect = LakeDialect::default();
+    let mut parser = Parser::new(&dialect).try_with_sql(&table)?;
     let name = parser.parse_object_name(false)?;
     if parser.peek_token_ref().token != Token::EOF {
         return Err(usage());

@@ -7,6 +7,12 @@ use datafusion::sql::sqlparser::ast::{
 use super::resolve::unsupported;
 use crate::error::Result;
 
+/// `PIVOT`, and what to write in its place.
+pub const PIVOT: &str =
+    "PIVOT (use an aggregate for each value: sum(x) FILTER (WHERE kind = 'a') AS a)";
+/// `UNPIVOT` likewise.
+pub const UNPIVOT: &str = "UNPIVOT (use a SELECT for each column, joined by UNION ALL)";
+
 /// Refuses what is given of these.
 fn refuse(clauses: &[(bool, &str)]) -> Result<()> {
     match clauses.iter().find(|(given, _)| *given) {
@@ -106,6 +112,11 @@ pub fn check_table(factor: &TableFactor) -> Result<()> {
             (json_path.is_some(), "a JSON path on a table"),
             (sample.is_some(), "TABLESAMPLE"),
         ]),
+        TableFactor::Pivot { .. } => Err(unsupported(PIVOT)),
+        TableFactor::Unpivot { .. } => Err(unsupported(UNPIVOT)),
+        TableFactor::MatchRecognize { .. } => Err(unsupported(
+            "MATCH_RECOGNIZE (use window functions: lag, lead, row_number)",
+        )),
         TableFactor::Derived { sample, .. } => refuse(&[(sample.is_some(), "TABLESAMPLE")]),
         _ => Ok(()),
     }

@@ -199,8 +199,11 @@ fn check(statement: &CreateTable) -> Result<()> {
         formats.row_format.is_some()
             || formats.storage.is_some()
             || formats.serde_properties.is_some()
-            || formats.location.is_some()
     });
+    let located = location.is_some()
+        || hive_formats
+            .as_ref()
+            .is_some_and(|formats| formats.location.is_some());
     let refused = [
         (*temporary || global.is_some(), "TEMPORARY"),
         (*external, "EXTERNAL without STORED AS"),
@@ -219,8 +222,8 @@ fn check(statement: &CreateTable) -> Result<()> {
             "STORED AS, ROW FORMAT (a table of the lake is a Delta table)",
         ),
         (
-            location.is_some(),
-            "LOCATION (a table of the lake lies in the lake; use CREATE EXTERNAL TABLE)",
+            located,
+            "LOCATION (a table of the lake lies in the lake; use CREATE EXTERNAL TABLE … STORED AS … LOCATION to read files elsewhere)",
         ),
         (*without_rowid, "WITHOUT ROWID"),
         (like.is_some(), "LIKE (use AS SELECT … WHERE false)"),

@@ -1,4 +1,4 @@
-//! SQL as DataFusion reads it by default, and `VERSION AS OF` besides.
+//! SQL as DataFusion reads it by default, `VERSION AS OF` and `MAP<…>` besides.
 
 use std::any::TypeId;
 
@@ -6,10 +6,33 @@ use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 /// The generic dialect with time travel.
 #[derive(Debug, Default)]
-pub struct LakeDialect;
+pub struct LakeDialect {
+    /// Whether the type of a map is written `MAP<STRING, INT>`, rather than `MAP(STRING, INT)`: the parser knows either.
+    pub angled_maps: bool,
+}
+
+impl LakeDialect {
+    /// The dialect in which a text is written.
+    pub fn of(tokens: &[TokenWithSpan]) -> Self {
+        let mut words = tokens
+            .iter()
+            .map(|token| &token.token)
+            .filter(|token| !matches!(token, Token::Whitespace(_)));
+        let mut is_map = false;
+        let angled_maps = words.any(|token| {
+            let was_map = std::mem::replace(
+                &mut is_map,
+                matches!(token, Token::Word(word) if word.keyword == Keyword::MAP),
+            );
+            was_map && *token == Token::Lt
+        });
+        Self { angled_maps }
+    }
+}
 
 /// Whatever the generic dialect allows is allowed: a dialect cannot be derived from another.
 macro_rules! as_generic {
@@ -36,6 +59,10 @@ impl Dialect for LakeDialect {
 
     fn is_identifier_part(&self, letter: char) -> bool {
         GenericDialect.is_identifier_part(letter)
+    }
+
+    fn supports_map_literal_with_angle_brackets(&self) -> bool {
+        self.angled_maps
     }
 
     fn supports_table_versioning(&self) -> bool {

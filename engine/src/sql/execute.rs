@@ -147,18 +147,32 @@ async fn definition(session: &Session, statement: &Ast) -> Result<Option<Answer>
                 false => Ok(None),
             }
         }
+        Ast::AlterView { .. } => Err(unsupported("ALTER VIEW (use CREATE OR REPLACE VIEW)")),
+        Ast::CreateMacro { .. } => Err(unsupported(FUNCTION)),
         _ => Ok(None),
     }
 }
+
+/// `CREATE FUNCTION`, and what to write in its place.
+const FUNCTION: &str = "CREATE FUNCTION, CREATE MACRO (use CREATE VIEW, or WITH … AS in the query)";
+/// `CREATE SCHEMA` likewise.
+const SCHEMA: &str = "CREATE SCHEMA, CREATE DATABASE (a lake has the schemas main and system; begin the names of tables \
+    that belong together alike, or give each project a lake of its own)";
+/// `CREATE INDEX` likewise.
+const INDEX: &str = "CREATE INDEX (files are skipped by their statistics: write OPTIMIZE … ZORDER BY (…), or CREATE TABLE \
+    … TBLPROPERTIES ('paratope.sortColumns' = '…'))";
 
 /// Refuses plans that would not do what they say.
 pub fn check(plan: &LogicalPlan) -> Result<()> {
     match plan {
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_)) => Err(unsupported("CREATE TABLE")),
         LogicalPlan::Ddl(DdlStatement::CreateView(_)) => Err(unsupported("CREATE VIEW")),
-        LogicalPlan::Ddl(DdlStatement::CreateCatalog(_)) => Err(unsupported(
-            "CREATE DATABASE (a lake has the schemas main and system)",
-        )),
+        LogicalPlan::Ddl(DdlStatement::CreateCatalog(_) | DdlStatement::CreateCatalogSchema(_)) => {
+            Err(unsupported(SCHEMA))
+        }
+        LogicalPlan::Ddl(DdlStatement::CreateIndex(_)) => Err(unsupported(INDEX)),
+        LogicalPlan::Ddl(DdlStatement::CreateFunction(_)) => Err(unsupported(FUNCTION)),
+        LogicalPlan::Ddl(DdlStatement::DropFunction(_)) => Err(unsupported("DROP FUNCTION")),
         LogicalPlan::Dml(dml) => Err(unsupported(&format!("{} here", dml.op.name()))),
         LogicalPlan::Explain(explain) => check(&explain.plan),
         LogicalPlan::Analyze(analyze) => check(&analyze.input),

@@ -11,7 +11,8 @@ use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, Insert, ObjectName, SetExpr, Statement as Ast, TableObject,
+    BinaryOperator, Expr, Ident, Insert, ObjectName, SelectItem, SetExpr, Statement as Ast,
+    TableObject,
 };
 use deltalake::kernel::Action;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -21,6 +22,7 @@ use super::Scope;
 use super::resolve::unsupported;
 use super::target::{ADDRESSED, Target, normal};
 use super::template::{Parts, quoted};
+use super::values;
 use crate::catalog::SCHEMAS;
 use crate::error::{Error, Result};
 use crate::session::{self, Session};
@@ -71,7 +73,7 @@ pub async fn insert(session: &Session, statement: &Insert) -> Result<NewRows> {
     Ok(NewRows {
         scope,
         target,
-        plan: insert.input.as_ref().clone(),
+        plan: values::uncast(&insert.input)?,
         removed: Removed::of(statement, partition),
     })
 }
@@ -113,9 +115,10 @@ fn plain_values(statement: &Insert) -> bool {
 /// Plans the query of an INSERT on its own. As a part of the statement every `VALUES` within it,
 /// in a subquery too, would be cast to the columns of the table, or refused for their number.
 async fn plan_apart(scope: &Scope, statement: &mut Insert) -> Result<()> {
-    let Some(source) = statement.source.take() else {
+    let Some(mut source) = statement.source.take() else {
         return Err(unsupported("INSERT without VALUES or a query"));
     };
+    name_repeated(&mut source.body);
     let plan = scope.plan_ast(Ast::Query(source)).await?;
     scope.pin(SCHEMAS[0], SOURCE, Arc::new(ViewTable::new(plan, None)));
     let text = format!("SELECT * FROM {}.{SOURCE}", SCHEMAS[0]);
@@ -124,6 +127,24 @@ async fn plan_apart(scope: &Scope, statement: &mut Insert) -> Result<()> {
     };
     statement.source = Some(query);
     Ok(())
+}
+
+/// Names a column that another one before it equals (`SELECT 1, 1`): they must differ in a plan, and count by their place here.
+fn name_repeated(body: &mut SetExpr) {
+    let SetExpr::Select(select) = body else {
+        return;
+    };
+    let mut seen = HashSet::new();
+    for (index, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = item
+            && !seen.insert(expr.to_string())
+        {
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::with_quote('"', format!("__paratope_{index}")),
+            };
+        }
+    }
 }
 
 /// Which rows go when new ones come.
@@ -153,7 +174,9 @@ pub async fn add(session: &Session, rows: NewRows) -> Result<u64> {
     } = &rows;
     let base = target.base()?.clone();
     let schema = target.stored_schema()?;
-    let optimized = scope.state().optimize(plan)?;
+    let explained = |error: Error| values::explained(error, plan, &schema, scope.state());
+    let optimized = scope.state().optimize(plan);
+    let optimized = optimized.map_err(|error| explained(error.into()))?;
     // OVERWRITE depends on which rows are there, even where there are none: what another statement
     // found by a condition meanwhile and this one does not remove would be from no serial order.
     let depends = !matches!(removed, Removed::None);
@@ -161,7 +184,7 @@ pub async fn add(session: &Session, rows: NewRows) -> Result<u64> {
         true => Reads::Rows,
         false => Reads::Nothing,
     };
-    let rows = scope.run(&optimized).await?.stream;
+    let rows = scope.run(&optimized).await.map_err(explained)?.stream;
     let stored = Arc::clone(&schema);
     let rows = rows.map(move |batch| as_stored(&batch?, &stored));
     let written = write::write_sorted(

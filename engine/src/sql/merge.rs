@@ -21,7 +21,7 @@ use super::resolve::unsupported;
 use super::rewrite::{ACTION, DELETE, INSERT, RowChanges, UPDATE};
 use super::target::{ADDRESSED, Target, normal};
 use super::template::{Parts, quoted};
-use super::update::assigned;
+use super::update::{assigned, plainer};
 use crate::error::{Error, Result};
 use crate::session::Session;
 use crate::tables::{FILE, ROW};
@@ -408,7 +408,7 @@ async fn plan(
          {join} main.{ADDRESSED} AS {t} ON {on}",
         columns.join(", ")
     );
-    scope.plan_ast(parts.fill(&text)?).await
+    scope.plan_ast(parts.fill(&text)?).await.map_err(plainer)
 }
 
 /// A condition that is evaluated once for the action and once for each value must not change.

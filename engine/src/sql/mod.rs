@@ -31,6 +31,7 @@ mod target;
 mod template;
 mod update;
 mod upkeep;
+mod values;
 mod views;
 
 pub use execute::execute;

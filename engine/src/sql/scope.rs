@@ -20,6 +20,7 @@ use datafusion::sql::sqlparser::ast::Statement as Ast;
 use futures::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
+use super::resolve::split_moment;
 use super::{calls, changes, resolve};
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS, views};
 use crate::error::{Error, Result};
@@ -150,8 +151,15 @@ impl Scope {
         let schema = stream.schema();
         // information_schema looks views up while its rows are read, and they are planned in this state.
         let state = Arc::clone(&self.state);
-        let stream = stream.inspect(move |_| {
+        let pinned = self.pinned.clone();
+        let stream = stream.map(move |batch| {
             let _ = &state;
+            batch.map_err(
+                |error| match pinned.as_ref().and_then(|it| it.explain(&error)) {
+                    Some(explained) => explained.into(),
+                    None => error,
+                },
+            )
         });
         Ok(Answer {
             stream: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream)),
@@ -207,6 +215,39 @@ impl Pinned {
         }
     }
 
+    /// Names the table and version whose file an error says is not there.
+    fn explain(&self, error: &DataFusionError) -> Option<Error> {
+        let missing = missing_file(error)?;
+        let mut older = None;
+        for schema in &self.schemas {
+            let tables = schema.tables.read().unwrap_or_else(PoisonError::into_inner);
+            for (name, table) in tables.iter() {
+                let table: &dyn std::any::Any = table.as_ref();
+                let reader = table.downcast_ref::<LakeTableProvider>();
+                let version = reader.and_then(|reader| reader.version_with(&missing));
+                let (Some(version), Ok((table, moment))) = (version, split_moment(name)) else {
+                    continue;
+                };
+                let of = format!("{}.{table} at version {version}", schema.name);
+                match moment {
+                    _ if table.starts_with("__paratope") => {}
+                    None => {
+                        return Some(Error::Corrupt(format!(
+                            "{of}: its file {missing} is not there; put it back from a copy, or RESTORE a version without it"
+                        )));
+                    }
+                    Some(_) => {
+                        older = Some(Error::NotFound(format!(
+                            "{of} cannot be read any more: VACUUM deleted files that newer versions do not need \
+                             (delta.deletedFileRetentionDuration says how long they are kept); read a newer version"
+                        )));
+                    }
+                }
+            }
+        }
+        older
+    }
+
     /// Notes which tables and views a statement names.
     fn note_names(&self, statement: &Plain) -> Result<()> {
         for name in views::references(statement)? {
@@ -244,6 +285,22 @@ impl Pinned {
         }
         Ok(())
     }
+}
+
+/// The file that an object store did not find, wherever in the error that stands.
+fn missing_file(error: &DataFusionError) -> Option<String> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(object_store::Error::NotFound { path, .. }) = error.downcast_ref() {
+            return Some(path.clone());
+        }
+        cause = error.source();
+    }
+    // DataFusion's cache of footers keeps only the text of the store's error.
+    let text = error.to_string();
+    let (_, rest) = text.split_once("Object at location ")?;
+    let (path, _) = rest.split_once(" not found")?;
+    Some(path.into())
 }
 
 struct PinnedSchema {

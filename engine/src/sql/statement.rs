@@ -4,10 +4,10 @@ use datafusion::sql::parser::{CopyToSource, CopyToStatement, DFParserBuilder, St
 use datafusion::sql::sqlparser::ast::{CreateView, Expr, ObjectName, Statement as Ast, Value};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::Token;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::dialect::LakeDialect;
-use super::{bind, resolve};
+use super::{bind, clauses, resolve};
 use crate::error::{Error, Result};
 use crate::tables::Moment;
 
@@ -65,8 +65,13 @@ pub enum Statement {
 /// # Errors
 /// A syntax error, with line and column; a clause that is not carried out.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
-    let dialect = LakeDialect;
-    let mut parser = DFParserBuilder::new(sql).with_dialect(&dialect).build()?;
+    let tokens = Tokenizer::new(&LakeDialect::default(), sql)
+        .tokenize_with_location()
+        .map_err(ParserError::from)?;
+    let dialect = LakeDialect::of(&tokens);
+    let mut parser = DFParserBuilder::new(tokens)
+        .with_dialect(&dialect)
+        .build()?;
     let mut statements = Vec::new();
     loop {
         while parser.parser.consume_token(&Token::SemiColon) {}
@@ -122,6 +127,8 @@ fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
         | ("KILL", "QUERY")
         | ("SHOW", "QUERIES") => 2,
         ("OPTIMIZE" | "VACUUM" | "CHECKPOINT" | "RESTORE" | "COPY", _) => 1,
+        ("PIVOT", _) => return Err(resolve::unsupported(clauses::PIVOT)),
+        ("UNPIVOT", _) => return Err(resolve::unsupported(clauses::UNPIVOT)),
         _ => return Ok(None),
     };
     for _ in 0..words {

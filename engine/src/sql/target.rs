@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 use deltalake::kernel::EagerSnapshot;
 
 use super::Scope;
-use super::resolve::unsupported;
+use super::resolve::{split_moment, unsupported};
 use crate::catalog::{CATALOG, SCHEMAS};
 use crate::error::{Error, Result};
 use crate::policy::Deed;
@@ -37,6 +37,12 @@ impl Target {
     pub async fn of(session: &Session, scope: &Scope, name: &ObjectName) -> Result<Self> {
         let (schema, table) = split(name)?;
         let full_name = format!("{schema}.{table}");
+        if let (table, Some(moment)) = split_moment(&table)? {
+            return Err(Error::Invalid(format!(
+                "{schema}.{table} {moment}: only the newest version of a table can be changed; leave the clause out, or \
+                 bring the older one back first with RESTORE {table} TO …"
+            )));
+        }
         if schema != SCHEMAS[0] {
             if !SCHEMAS.contains(&schema.as_str()) {
                 return Err(Error::NotFound(format!("there is no schema {schema}")));

@@ -46,7 +46,7 @@ impl Parts {
 
     /// Parses the text and fills the gaps.
     pub fn fill(mut self, text: &str) -> Result<Ast> {
-        let mut parsed = Parser::parse_sql(&LakeDialect, text)?;
+        let mut parsed = Parser::parse_sql(&LakeDialect::default(), text)?;
         let Some(mut query) = parsed.pop() else {
             return Err(Error::Internal("an empty query was put together".into()));
         };

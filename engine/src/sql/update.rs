@@ -67,7 +67,7 @@ pub async fn update(session: &Session, statement: &Update) -> Result<RowChanges>
         "SELECT {FILE}, {ROW}, CAST({UPDATE} AS BIGINT) AS {ACTION}, {} FROM main.{ADDRESSED} AS {alias} WHERE {condition}",
         columns.join(", ")
     ))?;
-    let plan = scope.plan_ast(query).await?;
+    let plan = scope.plan_ast(query).await.map_err(plainer)?;
     let operation = DeltaOperation::Update {
         predicate: selection.as_ref().map(ToString::to_string),
     };
@@ -77,6 +77,20 @@ pub async fn update(session: &Session, statement: &Update) -> Result<RowChanges>
         plan,
         operation,
     })
+}
+
+/// Says what an error about an aggregate means in SET: the rows have addresses, of which users know nothing.
+pub fn plainer(error: Error) -> Error {
+    match error {
+        Error::Invalid(message) if message.contains(FILE) && message.contains("aggregate") => {
+            Error::Invalid(
+                "an aggregate function cannot stand in SET, which gives each row a value of its own; compute it in a \
+                 subquery: SET x = (SELECT max(y) FROM …)"
+                    .into(),
+            )
+        }
+        error => error,
+    }
 }
 
 /// New values by column.

@@ -1,15 +1,21 @@
 //! `CREATE [OR REPLACE] VIEW v AS …`: a query kept in the catalog, planned where it is used.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::parser::Statement as Plain;
-use datafusion::sql::sqlparser::ast::{CreateTableOptions, CreateView, Query, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{
+    CreateTableOptions, CreateView, FunctionArg, FunctionArgExpr, Ident, ObjectNamePart, Query,
+    Statement as Ast, TableFactor, Visit as _, Visitor,
+};
 
 use super::Scope;
-use super::resolve::unsupported;
-use super::target::split;
+use super::resolve::{literal, unsupported};
+use super::target::{normal, split};
 use crate::catalog::{self, CreateMode, Name};
 use crate::error::{Error, Result};
 use crate::policy::Deed;
 use crate::session::Session;
+use crate::table_functions;
 
 /// Creates a view, once its query can be planned. `text` is the query as it was written.
 pub async fn create_view(session: &Session, statement: &CreateView, text: &str) -> Result<()> {
@@ -58,6 +64,7 @@ pub async fn create_view(session: &Session, statement: &CreateView, text: &str) 
     let (schema, name) = split(name)?;
     session.caller().grants.check(Deed::Write, &schema, &name)?;
     refuse_tables_of_the_session(session, query)?;
+    refuse_relative_paths(query)?;
     let scope = Scope::new(session).await?;
     scope.plan_ast(Ast::Query(query.clone())).await?;
     catalog::create_view(
@@ -68,6 +75,73 @@ pub async fn create_view(session: &Session, statement: &CreateView, text: &str) 
     )
     .await?;
     Ok(())
+}
+
+/// A view is there in every working directory, a path like `'reads.csv'` in the one where it was written.
+fn refuse_relative_paths(query: &Query) -> Result<()> {
+    let mut paths = Paths(Vec::new());
+    let _ = query.visit(&mut paths);
+    let relative = |path: &&String| {
+        let is_url = path
+            .split_once("://")
+            .is_some_and(|(scheme, _)| !scheme.contains('/'));
+        !is_url && !path.starts_with('/')
+    };
+    match paths.0.iter().find(relative) {
+        None => Ok(()),
+        Some(path) => {
+            let whole = std::path::absolute(path)?;
+            Err(Error::Invalid(format!(
+                "'{path}' depends on the working directory, and a view is used in others too; write the whole path, '{}', or \
+                 copy the rows with CREATE TABLE … AS",
+                whole.display()
+            )))
+        }
+    }
+}
+
+/// Paths and URLs that a query reads: `FROM 'file'`, `FROM read_fasta('file', …)`.
+struct Paths(Vec<String>);
+
+impl Visitor for Paths {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let TableFactor::Table { name, args, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        match (name.0.as_slice(), args) {
+            ([ObjectNamePart::Identifier(file)], None)
+                if file.quote_style.is_some() && file.value.contains(['/', '.', '*', '?', '[']) =>
+            {
+                self.0.push(file.value.clone());
+            }
+            ([ObjectNamePart::Identifier(function)], Some(args)) if is_reader(function) => {
+                let texts = args.args.iter().filter_map(|argument| match argument {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => literal(value),
+                    _ => None,
+                });
+                let texts = texts.filter_map(|text| text.clone().into_string());
+                self.0.extend(texts.enumerate().filter_map(|(index, text)| {
+                    // An alphabet or a mapping of columns may follow the paths.
+                    let is_option =
+                        index > 0 && (text.contains('=') || ALPHABETS.contains(&text.as_str()));
+                    (!is_option).then_some(text)
+                }));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Words that `read_fasta` takes behind its paths.
+const ALPHABETS: [&str; 3] = ["auto", "nucleotide", "amino_acid"];
+
+fn is_reader(function: &Ident) -> bool {
+    table_functions::all()
+        .iter()
+        .any(|(name, _)| *name == normal(function))
 }
 
 /// A view is there for every session, an external table for the one that made it.

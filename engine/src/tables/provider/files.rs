@@ -110,6 +110,16 @@ impl FileList {
         }
     }
 
+    /// Whether a file whose path ends like this one belongs to the snapshot.
+    pub fn has(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next();
+        let files = self.active.files.iter();
+        name.is_some()
+            && files
+                .into_iter()
+                .any(|file| file.location.filename() == name)
+    }
+
     /// The same list, of which only these files (paths as in the log, decoded) may be read.
     pub fn restricted_to(&self, paths: &[String]) -> Self {
         let only = match self.active.snapshot.try_log_data() {

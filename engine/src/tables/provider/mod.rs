@@ -169,6 +169,14 @@ impl LakeTableProvider {
         Ok(self.rewritable()?.0.snapshot())
     }
 
+    /// The version that is read, if a file whose path ends like this one belongs to it.
+    pub fn version_with(&self, file: &str) -> Option<u64> {
+        match &self.scan {
+            Scan::Parquet { files, .. } => files.has(file).then(|| files.snapshot().version()),
+            Scan::Deltalake { .. } => None,
+        }
+    }
+
     /// Rows of a file (a position in [`FileList::all`]), where the log says.
     pub fn rows_of(&self, file: usize) -> Option<usize> {
         match &self.scan {
