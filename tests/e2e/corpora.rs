@@ -139,6 +139,36 @@ fn single_cell_airr_keeps_its_loci_and_cells() {
 }
 
 #[test]
+fn therapeutics_with_both_chains_in_one_cell_are_paired() {
+    let Some(corpus) = corpus() else { return };
+    let paratope = corpus.paratope();
+    let file = corpus.folder.join("humanness/imgt_mab_db_all_scores.tsv");
+    paratope.ingest([
+        "--map",
+        "Antibody=name",
+        "--map",
+        "Species=organism",
+        "--map",
+        "Seqs (comma-separated)=chains",
+        file.to_str().unwrap(),
+    ]);
+    let count = |sql: &str| paratope.count(sql);
+    assert_eq!(
+        count("SELECT count(*) FROM proteins WHERE kind = 'antibody'"),
+        553
+    );
+    // 533 cells hold two chains, 5 one, 10 three and 5 four.
+    assert_eq!(
+        count("SELECT count(*) FROM chains"),
+        533 * 2 + 5 + 10 * 3 + 5 * 4
+    );
+    let paired = "SELECT count(*) FROM (SELECT pair_id FROM chains WHERE pair_id IS NOT NULL GROUP BY pair_id \
+                  HAVING count(*) = 2 AND count(*) FILTER (WHERE chain = 'heavy') = 1)";
+    assert_eq!(count(paired), 533 + 10 + 5 * 2);
+    assert_eq!(count("SELECT count(*) FROM system.rejects"), 0);
+}
+
+#[test]
 fn structures_feed_three_tables_whose_rows_join() {
     let Some(corpus) = corpus() else { return };
     let paratope = corpus.ingest("structures", 0);

@@ -8,6 +8,7 @@ mod tests;
 use std::io::BufRead;
 
 use arrow::datatypes::SchemaRef;
+use udfs::antibody::{Chain, v_domains};
 
 use self::layout::{Field, Layout};
 use self::rows::Molecule;
@@ -163,13 +164,18 @@ fn molecule(layout: &Layout, row: &Row<'_>) -> Result<Molecule, String> {
         ..Molecule::default()
     };
     let mut kind = None;
+    let mut together = None;
     for (cell, (name, field)) in row.cells.clone().zip(layout.columns()) {
         let cell = cell.trim();
         if cell.is_empty() || NULLS.contains(&cell) {
             continue;
         }
-        let keeps_words = field
-            .is_none_or(|field| matches!(field, Field::Heavy(_) | Field::Light(_) | Field::Pdb));
+        let keeps_words = field.is_none_or(|field| {
+            matches!(
+                field,
+                Field::Heavy(_) | Field::Light(_) | Field::Chains | Field::Pdb
+            )
+        });
         if keeps_words {
             found.attributes.push((name.to_string(), cell.to_string()));
         }
@@ -202,11 +208,15 @@ fn molecule(layout: &Layout, row: &Row<'_>) -> Result<Molecule, String> {
             Field::Sequence => found.sequence_aa = Some(residues(name, cell)?),
             Field::Heavy(arm) => found.arm(*arm).heavy = Some(residues(name, cell)?),
             Field::Light(arm) => found.arm(*arm).light = Some(residues(name, cell)?),
+            Field::Chains => together = Some((name, cell)),
             Field::Pdb => found.references.push(("pdb".into(), entries(cell))),
             Field::Reference(database) => {
                 found.references.push((database.clone(), cell.to_string()));
             }
         }
+    }
+    if let Some((column, cell)) = together {
+        chains(&mut found, column, cell)?;
     }
     if found.name.is_none() && found.id.is_empty() && found.is_without_sequence() {
         return Err("the record has neither a name nor a sequence".into());
@@ -228,6 +238,45 @@ fn molecule(layout: &Layout, row: &Row<'_>) -> Result<Molecule, String> {
         found.names.insert(0, name.clone());
     }
     Ok(found)
+}
+
+/// Puts the chains of one cell into the arms: each is heavy or light by its V domain, and the first heavy one is of the arm
+/// of the first light one. One in which no V domain is found takes the place that its partner leaves; alone it has none.
+fn chains(molecule: &mut Molecule, column: &str, cell: &str) -> Result<(), String> {
+    let mut unread = Vec::new();
+    let sequences = cell.split([',', ';', '|']).map(str::trim);
+    for sequence in sequences.filter(|sequence| !sequence.is_empty()) {
+        let sequence = residues(column, sequence)?;
+        match v_domains(sequence.as_bytes())
+            .ok()
+            .and_then(|domains| Some(domains.first()?.chain()))
+        {
+            Some(Chain::Heavy) => *molecule.free(|arm| &mut arm.heavy) = Some(sequence),
+            Some(Chain::Light) => *molecule.free(|arm| &mut arm.light) = Some(sequence),
+            _ => unread.push(sequence),
+        }
+    }
+    for sequence in unread {
+        let lacking = molecule
+            .arms
+            .iter_mut()
+            .find_map(|arm| match (&arm.heavy, &arm.light) {
+                (Some(_), None) => Some(&mut arm.light),
+                (None, Some(_)) => Some(&mut arm.heavy),
+                _ => None,
+            });
+        match lacking {
+            Some(place) => *place = Some(sequence),
+            None => {
+                return Err(format!(
+                    "column {column}: no antibody V domain in {}…, so that it is neither heavy nor light; give it a column \
+                     of its own and map that to heavy or light",
+                    sequence.chars().take(20).collect::<String>()
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A sequence without white space.

@@ -86,7 +86,7 @@ pub const DOCUMENTATION: &[Documentation] = &[
             PATH,
             (
                 "column=field",
-                "A column and what it holds: protein_id, name, names, kind, description, target, format, stage, organism, study_id, sequence_aa, heavy, light, heavy_2, light_2, pdb, cross_references.DATABASE",
+                "A column and what it holds: protein_id, name, names, kind, description, target, format, stage, organism, study_id, sequence_aa, heavy, light, heavy_2, light_2, chains (several in one cell, between commas), pdb, cross_references.DATABASE",
             ),
         ],
         example: "SELECT name, target FROM read_table('therapeutics.csv', 'INN=name', 'Antigen=target');",

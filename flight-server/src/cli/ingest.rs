@@ -66,7 +66,8 @@ pub struct Ingest {
     alphabet: Letters,
     /// Say what a column of a table of molecules holds (implies --input-format table); may be given
     /// again. Fields: protein_id, name, names, kind, description, target, format, stage, organism,
-    /// study_id, sequence_aa, heavy, light, heavy_2, light_2, pdb, cross_references.DATABASE
+    /// study_id, sequence_aa, heavy, light, heavy_2, light_2, chains (several in one cell, between
+    /// commas, in any order), pdb, cross_references.DATABASE
     #[arg(long, value_name = "COLUMN=FIELD", value_parser = column_mapping, help_heading = "Reading")]
     map: Vec<(String, String)>,
     /// Stop a file at more than N rejected records

@@ -21,6 +21,8 @@ pub(super) enum Field {
     Heavy(usize),
     /// A chain with the VL of this arm, from 1.
     Light(usize),
+    /// Chains in one cell, between commas or semicolons, in any order.
+    Chains,
     /// Entries of the PDB, with chains behind a colon.
     Pdb,
     /// Accession in another database.
@@ -28,7 +30,7 @@ pub(super) enum Field {
 }
 
 /// Names of fields, as `--map` takes them.
-const FIELDS: [(&str, Field); 16] = [
+const FIELDS: [(&str, Field); 17] = [
     ("protein_id", Field::ProteinId),
     ("name", Field::Name),
     ("names", Field::Names),
@@ -44,6 +46,7 @@ const FIELDS: [(&str, Field); 16] = [
     ("light", Field::Light(1)),
     ("heavy_2", Field::Heavy(2)),
     ("light_2", Field::Light(2)),
+    ("chains", Field::Chains),
     ("pdb", Field::Pdb),
 ];
 
@@ -102,7 +105,12 @@ impl Field {
     fn identifies(&self) -> bool {
         matches!(
             self,
-            Self::ProteinId | Self::Name | Self::Sequence | Self::Heavy(_) | Self::Light(_)
+            Self::ProteinId
+                | Self::Name
+                | Self::Sequence
+                | Self::Heavy(_)
+                | Self::Light(_)
+                | Self::Chains
         )
     }
 }
@@ -162,7 +170,7 @@ impl Layout {
         }
         Err(Error::Invalid(format!(
             "line 1: no column gives a molecule's name or sequence: say which ones do (--map COLUMN=name, COLUMN=heavy, \
-             COLUMN=light, COLUMN=sequence_aa); the header has {}",
+             COLUMN=light, COLUMN=chains, COLUMN=sequence_aa); the header has {}",
             shown(&columns)
         )))
     }

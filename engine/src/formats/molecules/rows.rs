@@ -58,6 +58,16 @@ impl Molecule {
         &mut self.arms[number - 1]
     }
 
+    /// The first place of this kind that no chain has taken.
+    pub(super) fn free(
+        &mut self,
+        place: impl Fn(&mut Arm) -> &mut Option<String>,
+    ) -> &mut Option<String> {
+        let free = self.arms.iter_mut().position(|arm| place(arm).is_none());
+        let number = free.unwrap_or(self.arms.len()) + 1;
+        place(self.arm(number))
+    }
+
     pub(super) fn is_without_sequence(&self) -> bool {
         self.arms.is_empty() && self.sequence_aa.is_none()
     }

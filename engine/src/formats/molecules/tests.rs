@@ -229,6 +229,54 @@ fn columns_with_our_names_need_no_mapping_and_a_mapping_comes_first() {
 }
 
 #[test]
+fn chains_in_one_cell_are_told_apart_by_their_v_domains() {
+    let unread = "GASGASGASGASGAS";
+    let text = format!(
+        "inn,seqs\na,\"{VH},{VL}\"\nb,\"{VL}, {VH}\"\nc,{VL}\nd,{VL};{VH};{VH2};{VL}\ne,{unread}|{VL}\nf,{unread}\ng,\"{VH},1\"\n"
+    );
+    let batch = read(text.as_bytes(), &[("inn", "name"), ("seqs", "chains")]);
+    let chains = beside(&batch, Target::Chains);
+    let told: Vec<String> = cells(chains, "sequence_id")
+        .into_iter()
+        .zip(cells(chains, "sequence_aa"))
+        .map(|(id, sequence)| {
+            let name = [(VH, "VH"), (VL, "VL"), (VH2, "VH2"), (unread, "unread")]
+                .into_iter()
+                .find(|(known, _)| *known == sequence);
+            format!("{id}={}", name.unwrap().1)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "a_H=VH",
+            "a_L=VL",
+            "b_H=VH",
+            "b_L=VL",
+            "c_L=VL",
+            "d_H=VH",
+            "d_L=VL",
+            "d_H2=VH2",
+            "d_L2=VL",
+            "e_H=unread",
+            "e_L=VL"
+        ]
+    );
+    let kept = entry(&batch.records, "attributes", 0, "seqs");
+    assert_eq!(kept, Some(format!("{VH},{VL}")));
+    let reasons: Vec<&str> = batch.rejects.iter().map(|it| it.reason.as_str()).collect();
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(
+        reasons[0].contains("column seqs: no antibody V domain in GASGAS"),
+        "{reasons:?}"
+    );
+    assert!(
+        reasons[1].contains("column seqs: '1' at position 1 is no residue"),
+        "{reasons:?}"
+    );
+}
+
+#[test]
 fn what_a_mapping_gets_wrong_is_said_with_the_remedy() {
     let text = b"a,b\nx,y\n";
     for (columns, words) in [
