@@ -19,6 +19,7 @@ mod maintenance;
 mod molecules;
 mod plans;
 mod race;
+mod round_trips;
 mod s3_server;
 #[cfg(unix)]
 mod shell;
