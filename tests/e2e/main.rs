@@ -9,6 +9,7 @@ mod bad;
 mod catalog;
 mod cells;
 mod corpora;
+mod damage;
 mod gone;
 mod guards;
 mod identity;

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr)] // a test says when it was skipped
 
 pub mod binary;
+pub mod bounds;
 pub mod data;
 pub mod faults;
 pub mod formats;
