@@ -6,8 +6,9 @@ use crate::v_domain::first_v_domain;
 
 /// AIRR's `receptor_hash` of two chains in either order, 64 lower-case hexadecimal digits.
 ///
-/// SHA-256 of the upper-case mature V domains joined, the heavy, beta or delta one first (AIRR Standards 1.5, Receptor Schema:
-/// from the first residue after the leader to the last that the J gene encodes wholly, which is IMGT 128, in light chains 127).
+/// SHA-256 of the upper-case mature V domains joined, the heavy, beta or delta one first (AIRR Standards, Receptor
+/// Schema, experimental, the same from 1.4 to 1.6: from the first residue after the leader to the last that the J gene encodes
+/// wholly, which is IMGT 128, in light chains 127).
 /// Of several V domains of a chain the first counts. `None` where a chain has none, or where the two make no receptor (heavy
 /// with light, beta with alpha, delta with gamma). A truncated domain has another hash than the whole one.
 pub fn receptor_hash(one: &[u8], other: &[u8]) -> Option<String> {
@@ -50,6 +51,17 @@ mod tests {
         let heavy = format!("MGWSCIILFLVATATGVHS{VH}ASTKGPSVFPLAP");
         let light = format!("{}RTVAAPSVFIFPP", VL.to_lowercase());
         assert_eq!(receptor_hash(heavy.as_bytes(), light.as_bytes()), expected);
+    }
+
+    /// The example in `specs/airr-schema.yaml` of AIRR Standards 1.4.1 to 1.6.0.
+    #[test]
+    fn the_example_of_the_standard_has_the_hash_that_the_standard_gives() {
+        let heavy = b"QVQLQQPGAELVKPGASVKLSCKASGYTFTSYWMHWVKQRPGRGLEWIGRIDPNSGGTKYNEKFKSKATLTVDKPSSTAYMQLSSLTSEDSAVYYCARYDYYGSSYFDYWGQGTTLTVSS";
+        let light = b"QAVVTQESALTTSPGETVTLTCRSSTGAVTTSNYANWVQEKPDHLFTGLIGGTNNRAPGVPARFSGSLIGDKAALTITGAQTEDEAIYFCALWYSNHWVFGGGTKLTVL";
+        assert_eq!(
+            receptor_hash(heavy, light).as_deref(),
+            Some("aa1c4b77a6f4927611ab39f5267415beaa0ba07a952c233d803b07e52261f026")
+        );
     }
 
     #[test]

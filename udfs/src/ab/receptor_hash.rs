@@ -21,7 +21,7 @@ pub fn udf() -> Arc<ScalarUDF> {
 
 #[user_doc(
     doc_section(label = "Antibody Functions"),
-    description = "AIRR's `receptor_hash` (AIRR Standards 1.5, Receptor Schema): SHA-256, in lower-case hexadecimal, of the upper-case mature V domains of both chains joined, heavy, beta or delta first. The domains are cut out of the sequences (IMGT 1–128, light chains 1–127), so that leaders and constant regions make no difference, nor does the order of the arguments; a truncated domain does. NULL where a sequence has no V domain or the two make no receptor (heavy with light, beta with alpha, delta with gamma).",
+    description = "AIRR's `receptor_hash` (AIRR Standards 1.4 to 1.6, Receptor Schema, experimental): SHA-256, in lower-case hexadecimal, of the upper-case mature V domains of both chains joined, heavy, beta or delta first. The domains are cut out of the sequences (IMGT 1–128, light chains 1–127), so that leaders and constant regions make no difference, nor does the order of the arguments; a truncated domain does. NULL where a sequence has no V domain or the two make no receptor (heavy with light, beta with alpha, delta with gamma).",
     syntax_example = "ab_receptor_hash(heavy, light)",
     sql_example = r#"```sql
 > SELECT ab_receptor_hash('EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS', 'DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK') = encode(sha256('EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSSDIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK'), 'hex') AS same;
