@@ -143,6 +143,8 @@ pub struct QueryConfig {
     pub memory_bytes: Option<usize>,
     /// Parquet footers kept in memory, bytes.
     pub metadata_cache_bytes: usize,
+    /// What queries may write to disk together for want of memory, bytes.
+    pub spill_bytes: u64,
 }
 
 impl Default for QueryConfig {
@@ -152,6 +154,7 @@ impl Default for QueryConfig {
             memory_fraction: 0.6,
             memory_bytes: None,
             metadata_cache_bytes: 256 << 20,
+            spill_bytes: 100 << 30,
         }
     }
 }

@@ -51,7 +51,7 @@ fn assert_fails(arguments: &[&str], status: i32, message: &str) {
 
 #[test]
 fn the_help_of_every_command_is_as_reviewed() {
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
         &[],
         &["quickstart"],
         &["init"],
@@ -62,6 +62,7 @@ fn the_help_of_every_command_is_as_reviewed() {
         &["function", "show"],
         &["config"],
         &["config", "show"],
+        &["config", "hash"],
     ];
     for command in commands {
         let output = run(&[command, &["--help"]].concat());
@@ -305,6 +306,45 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
         "{shown}"
     );
     assert!(!shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn secrets_from_stdin_are_hashed_for_the_file_of_users() {
+    let hash = |flags: &[&str], secret: &[u8]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = paratope(folder.path(), &[&["config", "hash"], flags].concat())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(secret).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = hash(&[], b"correct horse\n");
+    let text = stdout(&output);
+    assert!(
+        text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+        "{text}"
+    );
+    assert_eq!(stderr(&output), "");
+    let token = b"0123456789abcdef0123456789abcdef";
+    let expected = "sha256:3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9\n";
+    for end in ["", "\n", "\r\n"] {
+        let output = hash(&["--token"], &[token, end.as_bytes()].concat());
+        assert_eq!(stdout(&output), expected, "{}", stderr(&output));
+    }
+    for (flags, secret, message) in [
+        (&[][..], &b"\n"[..], "empty"),
+        (&["--token"], b"hush", "openssl rand"),
+        (&["--token"], b"", "openssl rand"),
+    ] {
+        let output = hash(flags, secret);
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(stdout(&output), "");
+        let text = stderr(&output);
+        assert!(text.contains(message) && !text.contains("hush"), "{text}");
+    }
 }
 
 #[test]

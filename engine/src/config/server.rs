@@ -72,8 +72,6 @@ pub struct LimitsConfig {
     pub sessions: usize,
     /// Largest message that a client may send, bytes.
     pub message_bytes: usize,
-    /// What queries may spill to disk together, bytes.
-    pub spill_bytes: u64,
     /// How long running statements may go on after SIGTERM, seconds.
     pub drain_s: u64,
 }
@@ -108,7 +106,6 @@ impl Default for LimitsConfig {
             session_idle_s: 1_800,
             sessions: 10_000,
             message_bytes: 16 << 20,
-            spill_bytes: 100 << 30,
             drain_s: 30,
         }
     }

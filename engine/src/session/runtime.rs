@@ -27,6 +27,7 @@ pub fn with_memory(config: &Config, access: &Access, bytes: usize) -> Result<Arc
     let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED);
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
+        .with_max_temp_directory_size(config.query.spill_bytes)
         .with_metadata_cache_limit(config.query.metadata_cache_bytes)
         // It keeps listings for ever and knows them by their path alone: files that appear later would be missing, and one
         // bucket would be listed for another.

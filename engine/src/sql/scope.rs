@@ -88,7 +88,9 @@ impl Scope {
     pub fn pins(&self) -> BTreeMap<String, u64> {
         let mut pins = BTreeMap::new();
         let pinned = self.pinned.iter();
-        for (pinned, schema) in pinned.flat_map(|it| it.schemas.iter().map(move |schema| (it, schema))) {
+        for (pinned, schema) in
+            pinned.flat_map(|it| it.schemas.iter().map(move |schema| (it, schema)))
+        {
             let tables = schema.tables.read().unwrap_or_else(PoisonError::into_inner);
             for (name, table) in tables.iter() {
                 let reader = (table.as_ref() as &dyn Any).downcast_ref::<LakeTableProvider>();

@@ -23,7 +23,6 @@ use super::protocol::{
     SetSessionOptionsResult,
 };
 use super::rpc::{Call, Server};
-use super::session::{SessionKey, SessionStore};
 use super::status::{malformed, status};
 use super::{statement, transport};
 
@@ -241,18 +240,12 @@ fn cancel(server: &Arc<Server>, call: &Call, info: &FlightInfo) -> Result<bool, 
     Ok(cancelled)
 }
 
-/// Sets options as `SET` does. A client without the session's cookie gets one with the answer.
+/// Sets options of the call's session as `SET` does. A client that sent no cookie gets one that names it.
 async fn set_options(
     server: &Arc<Server>,
     call: &Call,
     request: SetSessionOptionsRequest,
 ) -> Result<Done, Status> {
-    let mut call = call.clone();
-    let mut cookie = None;
-    if !SessionStore::has_cookie(&call.key) {
-        let (key, set): (SessionKey, String) = server.sessions.create(&call.caller.user);
-        (call.key, cookie) = (key, Some(set));
-    }
     let session = call.session(server)?;
     let options = request.session_options;
     let errors = server
@@ -268,7 +261,9 @@ async fn set_options(
         })
         .await?;
     let mut done = Done::plain(&SetSessionOptionsResult { errors });
-    done.cookie = cookie;
+    if !call.has_cookie {
+        done.cookie = server.sessions.name(&call.key);
+    }
     Ok(done)
 }
 

@@ -141,6 +141,8 @@ pub struct Call {
     pub caller: Caller,
     /// In which session.
     pub key: SessionKey,
+    /// Whether a cookie named it.
+    pub has_cookie: bool,
 }
 
 impl Call {
@@ -177,11 +179,15 @@ impl Service {
             )
             .await?;
         let caller = principal.caller;
-        let key = self
+        let (key, has_cookie) = self
             .server
             .sessions
             .key(&caller.user, peer, request.metadata());
-        Ok(Call { caller, key })
+        Ok(Call {
+            caller,
+            key,
+            has_cookie,
+        })
     }
 
     /// What a descriptor asks for, as a schema and a ticket.

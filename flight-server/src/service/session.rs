@@ -18,22 +18,17 @@ use crate::net::Peer;
 /// Name of the cookie, as the specification suggests.
 pub const COOKIE: &str = "arrow_flight_session_id";
 
-/// Which session a call belongs to.
+/// Which session a call belongs to: a caller has one for each connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionKey {
     user: String,
-    place: Place,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Place {
-    Cookie(Uuid),
-    Connection(u64),
+    connection: u64,
 }
 
 struct Entry {
     session: Arc<Session>,
     used: Instant,
+    cookie: Option<Uuid>,
 }
 
 /// The open sessions.
@@ -43,6 +38,8 @@ pub struct SessionStore {
     idle: Duration,
     most: usize,
     open: Mutex<HashMap<SessionKey, Entry>>,
+    /// Sessions of connections that got a cookie later.
+    named: Mutex<HashMap<Uuid, SessionKey>>,
 }
 
 impl std::fmt::Debug for SessionStore {
@@ -62,37 +59,40 @@ impl SessionStore {
             idle,
             most: most.max(1),
             open: Mutex::default(),
+            named: Mutex::default(),
         }
     }
 
-    /// The session of a call: its cookie's where that is one of the caller's, else its connection's.
-    pub fn key(&self, user: &str, peer: Option<&Peer>, metadata: &MetadataMap) -> SessionKey {
-        let by_cookie = cookie(metadata).map(|id| SessionKey {
-            user: user.to_string(),
-            place: Place::Cookie(id),
-        });
-        match by_cookie {
-            Some(key) if self.open().contains_key(&key) => key,
-            _ => SessionKey {
-                user: user.to_string(),
-                place: Place::Connection(peer.map_or(0, |peer| peer.connection)),
-            },
+    /// The session of a call, and whether a cookie names it: that cookie's where it is one of the caller's, else the
+    /// connection's.
+    pub fn key(
+        &self,
+        user: &str,
+        peer: Option<&Peer>,
+        metadata: &MetadataMap,
+    ) -> (SessionKey, bool) {
+        let named = cookie(metadata).and_then(|id| self.named().get(&id).cloned());
+        match named.filter(|key| key.user == user) {
+            Some(key) if self.open().contains_key(&key) => (key, true),
+            _ => {
+                let key = SessionKey {
+                    user: user.to_string(),
+                    connection: peer.map_or(0, |peer| peer.connection),
+                };
+                (key, false)
+            }
         }
     }
 
-    /// A new session that a cookie names; with it, the cookie.
-    pub fn create(&self, user: &str) -> (SessionKey, String) {
-        let id = Uuid::new_v4();
-        let key = SessionKey {
-            user: user.to_string(),
-            place: Place::Cookie(id),
-        };
-        (key, format!("{COOKIE}={id}; HttpOnly; Path=/"))
-    }
-
-    /// Whether a key is a cookie's.
-    pub fn has_cookie(key: &SessionKey) -> bool {
-        matches!(key.place, Place::Cookie(_))
+    /// A cookie that names an open session: a client that keeps it finds the session again from other connections.
+    pub fn name(&self, key: &SessionKey) -> Option<String> {
+        let id = *self
+            .open()
+            .get_mut(key)?
+            .cookie
+            .get_or_insert_with(Uuid::new_v4);
+        self.named().insert(id, key.clone());
+        Some(format!("{COOKIE}={id}; HttpOnly; Path=/"))
     }
 
     /// The session, opened where there is none or the caller's roles have changed.
@@ -117,6 +117,7 @@ impl SessionStore {
             Entry {
                 session: Arc::clone(&session),
                 used: Instant::now(),
+                cookie: None,
             },
         );
         Ok(session)
@@ -133,9 +134,11 @@ impl SessionStore {
     }
 
     fn reap_at(&self, now: Instant) {
-        self.open().retain(|_, entry| {
+        let mut open = self.open();
+        open.retain(|_, entry| {
             Arc::strong_count(&entry.session) > 1 || now.duration_since(entry.used) < self.idle
         });
+        self.named().retain(|_, key| open.contains_key(key));
     }
 
     /// How many are open.
@@ -151,6 +154,10 @@ impl SessionStore {
     /// What they share.
     pub fn shared(&self) -> &Sessions {
         &self.sessions
+    }
+
+    fn named(&self) -> MutexGuard<'_, HashMap<Uuid, SessionKey>> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<SessionKey, Entry>> {
@@ -205,29 +212,45 @@ mod tests {
         headers
     }
 
+    fn peer(connection: u64) -> Peer {
+        Peer {
+            address: ([127, 0, 0, 1], 1).into(),
+            connection,
+            certificates: None,
+        }
+    }
+
+    fn key(store: &SessionStore, connection: u64) -> SessionKey {
+        store
+            .key("ana", Some(&peer(connection)), &MetadataMap::new())
+            .0
+    }
+
     #[tokio::test]
-    async fn a_cookie_names_a_session_of_its_owner_only() {
+    async fn a_cookie_names_its_owners_session_from_any_connection() {
         let store = store(Duration::from_secs(60), 10);
-        let (key, cookie) = store.create("ana");
+        let first = key(&store, 1);
+        store.get(&first, &Caller::local()).unwrap();
+        let cookie = store.name(&first).unwrap();
+        assert_eq!(store.name(&first).unwrap(), cookie);
         let pair = format!("a=b; {}", cookie.split(';').next().unwrap());
-        store.get(&key, &Caller::local()).unwrap();
-        assert_eq!(store.key("ana", None, &headers(&pair)), key);
-        assert_ne!(store.key("ben", None, &headers(&pair)), key);
+        let found = |user, pair: &str| store.key(user, Some(&peer(2)), &headers(pair));
+        assert_eq!(found("ana", &pair), (first.clone(), true));
+        assert!(!found("ben", &pair).1);
         let forged = format!("{COOKIE}={}", Uuid::new_v4());
-        assert!(!SessionStore::has_cookie(&store.key(
-            "ana",
-            None,
-            &headers(&forged)
-        )));
+        assert_eq!(found("ana", &forged), (key(&store, 2), false));
+        store.close(&first);
+        assert!(!found("ana", &pair).1);
     }
 
     #[tokio::test]
     async fn ten_thousand_idle_sessions_are_reaped_and_the_busy_one_stays() {
         let store = store(Duration::from_secs(60), 20_000);
-        let busy_key = store.create("ana").0;
-        let busy = store.get(&busy_key, &Caller::local()).unwrap();
-        for _ in 0..10_000 {
-            store.get(&store.create("ana").0, &Caller::local()).unwrap();
+        let busy = store.get(&key(&store, 0), &Caller::local()).unwrap();
+        for connection in 1..=10_000 {
+            store
+                .get(&key(&store, connection), &Caller::local())
+                .unwrap();
         }
         store.reap();
         assert_eq!(store.len(), 10_001);
@@ -242,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_limit_the_idlest_ends() {
         let store = store(Duration::from_secs(60), 2);
-        let keys: Vec<_> = (0..3).map(|_| store.create("ana").0).collect();
+        let keys: Vec<_> = (0..3).map(|connection| key(&store, connection)).collect();
         for key in &keys {
             store.get(key, &Caller::local()).unwrap();
         }

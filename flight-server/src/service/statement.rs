@@ -125,10 +125,7 @@ pub async fn prepare(
             Err(error) if parameters.is_empty() => return Err(error),
             // Some clauses want values: LIMIT $1.
             Err(_) => {
-                let nulls = RecordBatch::new_empty(Arc::clone(&parameter_schema));
-                let row = arrow::compute::concat_batches(&parameter_schema, [&nulls])?;
-                let row = null_row(&row);
-                let mut bound = session.bind(&statement, &row)?;
+                let mut bound = session.bind(&statement, &null_row(&parameter_schema)?)?;
                 let bound = bound.pop().unwrap_or(statement);
                 session.plan(bound).await?
             }
@@ -144,14 +141,10 @@ pub async fn prepare(
 }
 
 /// One row of NULLs.
-fn null_row(empty: &RecordBatch) -> RecordBatch {
-    let columns = empty
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| arrow::array::new_null_array(field.data_type(), 1))
-        .collect();
-    RecordBatch::try_new(empty.schema(), columns).unwrap_or_else(|_| empty.clone())
+fn null_row(schema: &SchemaRef) -> engine::Result<RecordBatch> {
+    let null = |field: &Arc<Field>| arrow::array::new_null_array(field.data_type(), 1);
+    let columns = schema.fields().iter().map(null).collect();
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
 /// The error with the place in the statement and near names.
@@ -183,7 +176,7 @@ pub async fn rows(
         ticket,
         statement,
     };
-    server.cpu.spawn(fetch.run(send, begun));
+    server.cpu.spawn(Arc::new(fetch).run(send, begun));
     match beginning.await {
         Ok(Ok(())) => Ok(ReceiverStream::new(receive).boxed()),
         Ok(Err(refused)) => Err(refused),
@@ -202,7 +195,7 @@ struct Fetch {
 type Messages = mpsc::Sender<Result<FlightData, Status>>;
 
 impl Fetch {
-    async fn run(self, send: Messages, begun: oneshot::Sender<Result<(), Status>>) {
+    async fn run(self: Arc<Self>, send: Messages, begun: oneshot::Sender<Result<(), Status>>) {
         let start = async {
             match self.statement.is_change {
                 true => self.change().await,
@@ -246,7 +239,7 @@ impl Fetch {
         }
     }
 
-    async fn query(&self) -> Result<(SchemaRef, Batches), Status> {
+    async fn query(self: &Arc<Self>) -> Result<(SchemaRef, Batches), Status> {
         let session = self.call.session(&self.server)?;
         let text = &self.statement.statement;
         let started = async {
@@ -256,12 +249,17 @@ impl Fetch {
                 .ok_or_else(|| Error::Invalid("no row of parameters was bound".into()))?;
             let answer = self.start(&session, first).await?;
             let schema = transport::schema(&answer.schema);
-            let mut answers = vec![answer.stream];
-            for statement in bound {
-                answers.push(self.start(&session, statement).await?.stream);
-            }
-            let batches = stream::iter(answers).flatten();
-            Ok((schema, batches.map_err(Error::from).boxed()))
+            // One after another: each takes a turn, and holds it until its rows are read.
+            let (fetch, in_session) = (Arc::clone(self), Arc::clone(&session));
+            let others = stream::iter(bound).then(move |statement| {
+                let (fetch, session) = (Arc::clone(&fetch), Arc::clone(&in_session));
+                async move { fetch.start(&session, statement).await }
+            });
+            let others = others
+                .map_ok(|answer| answer.stream.map_err(Error::from))
+                .try_flatten();
+            let batches = answer.stream.map_err(Error::from).chain(others);
+            Ok((schema, batches.boxed()))
         };
         match started.await {
             Ok(started) => Ok(started),

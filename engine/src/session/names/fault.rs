@@ -51,6 +51,9 @@ impl Session {
                     .then(|| syntax_fault(script, refused.to_string()));
             }
         };
+        if let Some(fault) = self.missing_target(error) {
+            return Some(fault);
+        }
         let planner = self.plan_error(statement).await?;
         let fault = self.planner_fault(&planner);
         (Error::from(planner).to_string() == error.to_string()).then_some(fault)
@@ -107,6 +110,17 @@ impl Session {
             place,
             unknown: Some(Unknown { name, known }),
         }
+    }
+
+    /// The table that a statement was to change, where that is what is missing.
+    fn missing_target(&self, error: &Error) -> Option<Fault> {
+        let Error::NotFound(message) = error else {
+            return None;
+        };
+        let name = message.strip_prefix("there is no table ")?;
+        let name = name.strip_prefix("main.").unwrap_or(name);
+        let is_whole = !name.is_empty() && !name.contains(char::is_whitespace);
+        is_whole.then(|| unknown(message.clone(), name, self.known_tables(), None))
     }
 
     fn known_tables(&self) -> Vec<String> {
