@@ -12,7 +12,7 @@ use super::{
     Scope, Statement, alter, copy_into, create_table, delete, insert, merge, plan, update, upkeep,
     views,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::{Answer, Session, copy};
 
 /// Carries out one statement.
@@ -147,10 +147,24 @@ async fn definition(session: &Session, statement: &Ast) -> Result<Option<Answer>
                 false => Ok(None),
             }
         }
-        Ast::AlterView { .. } => Err(unsupported("ALTER VIEW (use CREATE OR REPLACE VIEW)")),
-        Ast::CreateMacro { .. } => Err(unsupported(FUNCTION)),
         _ => Ok(None),
     }
+}
+
+/// Statements that nobody carries out, with what to use instead.
+pub fn refused(statement: &Ast) -> Option<Error> {
+    Some(match statement {
+        Ast::AlterView { .. } => unsupported("ALTER VIEW (use CREATE OR REPLACE VIEW)"),
+        Ast::CreateMacro { .. } => unsupported(FUNCTION),
+        Ast::StartTransaction { .. }
+        | Ast::Commit { .. }
+        | Ast::Rollback { .. }
+        | Ast::Savepoint { .. }
+        | Ast::ReleaseSavepoint { .. } => Error::Unsupported(
+            "transactions over several statements: each statement is a transaction of its own (autocommit)".into(),
+        ),
+        _ => return None,
+    })
 }
 
 /// `CREATE FUNCTION`, and what to write in its place.

@@ -9,9 +9,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
-use super::execute::{carry_out, check, row_changes};
+use super::execute::{carry_out, check, refused, row_changes};
 use super::{Scope, Statement, copy_into, explain, insert, upkeep};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::session::{Answer, Session, names};
 
 /// A planned statement.
@@ -39,10 +39,11 @@ pub async fn plan(session: &Session, statement: Statement) -> Result<Planned> {
     if let Statement::History(..) | Statement::Detail(_) = &statement {
         return Ok(done(carry_out(session, statement).await?));
     }
-    if is_of_transactions(&statement) {
-        return Err(Error::Unsupported(
-            "transactions over several statements: each statement is a transaction of its own (autocommit)".into(),
-        ));
+    if let Statement::Plain(plain) = &statement
+        && let Plain::Statement(inner) = plain.as_ref()
+        && let Some(error) = refused(inner)
+    {
+        return Err(error);
     }
     if let Some(schema) = change_schema(&statement) {
         return Ok(Planned {
@@ -82,20 +83,6 @@ fn done(answer: Answer) -> Planned {
         schema: Arc::clone(&answer.schema),
         work: Work::Done(answer),
     }
-}
-
-fn is_of_transactions(statement: &Statement) -> bool {
-    let Statement::Plain(plain) = statement else {
-        return false;
-    };
-    matches!(plain.as_ref(), Plain::Statement(inner) if matches!(
-        inner.as_ref(),
-        Ast::StartTransaction { .. }
-            | Ast::Commit { .. }
-            | Ast::Rollback { .. }
-            | Ast::Savepoint { .. }
-            | Ast::ReleaseSavepoint { .. }
-    ))
 }
 
 /// What a statement that changes the lake answers; `None` for the others.
