@@ -3,14 +3,14 @@
 //! A column of a query is cast by whoever writes it, who knows its name. The values of a `VALUES` list are cast one by one
 //! while they are planned; when that fails, they are tried once more to find the first that cannot be.
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::array::RecordBatchOptions;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{Alias, Cast};
 use datafusion::logical_expr::{Expr, ExprSchemable as _, LogicalPlan, Projection, Values};
-use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
