@@ -16,7 +16,7 @@ use engine::Lake;
 use engine::config::{Config, threads};
 use engine::policy::QUERY_LOG;
 use engine::queries::{Limits, Queries, QueryLog};
-use engine::session::Sessions;
+use engine::session::{STACK_BYTES, Sessions};
 use engine::storage::Access;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -29,8 +29,6 @@ use crate::service::{Server, ServerParts, Service};
 use http::Health;
 pub use stop::Signals;
 
-/// Deeply nested statements outgrow the default stack of 2 MiB.
-const STACK_BYTES: usize = 8 << 20;
 /// How often sessions and tickets are looked through.
 const REAP: Duration = Duration::from_secs(10);
 /// How often a silent connection is asked whether it lives, and how long it may take to answer.

@@ -12,7 +12,7 @@ mod settings;
 mod three_valued_in;
 mod yielding;
 
-pub use crate::sql::{Planned, Statement};
+pub use crate::sql::{Planned, STACK_BYTES, Statement};
 pub use functions::FunctionDoc;
 pub use rows::{IngestMode, Rows};
 pub use runtime::query_memory;

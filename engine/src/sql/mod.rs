@@ -15,6 +15,7 @@ mod clauses;
 mod copy_into;
 mod create_table;
 mod delete;
+mod depth;
 mod dialect;
 mod execute;
 mod explain;
@@ -34,6 +35,7 @@ mod upkeep;
 mod values;
 mod views;
 
+pub use depth::STACK_BYTES;
 pub use execute::execute;
 pub use masked::masked;
 pub use planned::{Planned, parameters, plan};

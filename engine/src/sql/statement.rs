@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::dialect::LakeDialect;
-use super::{bind, clauses, resolve};
+use super::{bind, clauses, depth, resolve};
 use crate::error::{Error, Result};
 use crate::tables::Moment;
 
@@ -60,11 +60,26 @@ pub enum Statement {
     },
 }
 
+impl Statement {
+    /// Whether it looks after other statements: `KILL QUERY`, `SHOW QUERIES`.
+    pub fn is_oversight(&self) -> bool {
+        match self {
+            Self::Kill(_) => true,
+            Self::Plain(plain) => {
+                let live = parse(LIVE_QUERIES).ok().and_then(|mut all| all.pop());
+                matches!(live, Some(Self::Plain(live)) if live == *plain)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Splits a script into statements.
 ///
 /// # Errors
 /// A syntax error, with line and column; a clause that is not carried out.
 pub fn parse(sql: &str) -> Result<Vec<Statement>> {
+    depth::check(sql)?;
     let tokens = Tokenizer::new(&LakeDialect::default(), sql)
         .tokenize_with_location()
         .map_err(ParserError::from)?;

@@ -28,13 +28,12 @@ use std::time::Duration;
 use clap::Parser as _;
 
 use arguments::{Cli, Command};
+use engine::session::STACK_BYTES;
 use exit::Exit;
 pub use interrupt::Interrupts;
 
 /// How long a cancelled command may tidy up (partial files, the progress bar).
 const GRACE: Duration = Duration::from_secs(2);
-/// Plans are walked recursively, and deeply nested SQL outgrows the default stack of 2 MiB.
-const STACK_BYTES: usize = 8 << 20;
 
 /// Reads the arguments, runs the command, and says how it went.
 pub fn main() -> ExitCode {
