@@ -57,6 +57,8 @@ pub struct Request {
     pub statement: String,
     /// Versions of tables that it must read, by `schema.table`.
     pub pins: BTreeMap<String, u64>,
+    /// It waits for nobody: what looks after the others must work while they fill the server.
+    pub at_once: bool,
 }
 
 /// Called with each statement that has ended.
@@ -128,7 +130,8 @@ impl Queries {
     /// `Unavailable` where too many wait already, or it was cancelled while it waited; `Exhausted` where that took too
     /// long.
     pub async fn begin(self: &Arc<Self>, request: Request) -> Result<Running> {
-        if self.is_closed.load(Ordering::Relaxed) {
+        let at_once = request.at_once;
+        if self.is_closed.load(Ordering::Relaxed) && !at_once {
             return Err(Error::Unavailable(
                 "the server is stopping; try again with another or in a moment".into(),
             ));
@@ -147,9 +150,12 @@ impl Queries {
         ));
         self.live().insert(query.id, Arc::clone(&query));
         let mut running = Running::new(Arc::clone(self), Arc::clone(&query));
-        let turn = tokio::select! {
-            turn = self.turns.take(&query.user) => turn,
-            stopped = query.stopped() => Err(stopped),
+        let turn = match at_once {
+            true => Ok(None),
+            false => tokio::select! {
+                turn = self.turns.take(&query.user) => turn.map(Some),
+                stopped = query.stopped() => Err(stopped),
+            },
         };
         match turn {
             Ok(turn) => running.start(turn),
@@ -237,5 +243,81 @@ impl Queries {
 
     fn live(&self) -> std::sync::MutexGuard<'_, BTreeMap<Uuid, Arc<Query>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+    use datafusion::execution::memory_pool::UnboundedMemoryPool;
+
+    use super::*;
+    use crate::policy::Role;
+
+    fn queries(at_once: usize) -> Arc<Queries> {
+        let limits = Limits {
+            at_once,
+            waiting: 0,
+            memory: 1 << 20,
+            timeout: Duration::from_secs(60),
+        };
+        Arc::new(Queries::new(
+            limits,
+            Arc::new(UnboundedMemoryPool::default()),
+        ))
+    }
+
+    fn request(user: &str) -> Request {
+        Request {
+            user: user.into(),
+            statement: "SELECT 1".into(),
+            ..Request::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_statement_is_stopped_by_its_user_and_by_admins_and_others_do_not_learn_of_it() {
+        let queries = queries(2);
+        let writer = Grants::of(Role::Writer);
+        let mut ids = Vec::new();
+        let running = [
+            queries.begin(request("ana")).await.unwrap(),
+            queries.begin(request("ana")).await.unwrap(),
+        ];
+        for one in &running {
+            ids.push(one.query().id.to_string());
+        }
+        let refused = queries.kill(&ids[0], "ben", &writer).unwrap_err();
+        let absent = Uuid::nil().to_string();
+        let unknown = queries.kill(&absent, "ben", &writer).unwrap_err();
+        assert_eq!(
+            refused.to_string().replace(&ids[0], ""),
+            unknown.to_string().replace(&absent, "")
+        );
+        assert!(running[0].query().outcome().is_none());
+        queries.kill(&ids[0], "ana", &writer).unwrap();
+        let admin = Grants::of(Role::Admin);
+        queries.kill(&ids[1], "ben", &admin).unwrap();
+        for (one, by) in running.iter().zip(["ana", "ben"]) {
+            let by = format!("KILL QUERY of {by}");
+            assert_eq!(one.query().outcome(), Some(&Outcome::Cancelled(by)));
+        }
+        drop(running);
+        assert!(queries.kill(&ids[0], "ana", &writer).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_looks_after_the_others_waits_for_nobody() {
+        let queries = queries(1);
+        let _first = queries.begin(request("ana")).await.unwrap();
+        queries.begin(request("ben")).await.unwrap_err();
+        let oversight = Request {
+            at_once: true,
+            ..request("ben")
+        };
+        queries.begin(oversight.clone()).await.unwrap();
+        queries.close();
+        queries.begin(oversight).await.unwrap();
+        assert_eq!(queries.counts(), (1, 0));
     }
 }

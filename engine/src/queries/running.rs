@@ -29,8 +29,8 @@ impl Running {
         }
     }
 
-    pub(super) fn start(&mut self, turn: Turn) {
-        self.turn = Some(turn);
+    pub(super) fn start(&mut self, turn: Option<Turn>) {
+        self.turn = turn;
         self.query.start();
     }
 

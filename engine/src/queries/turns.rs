@@ -57,6 +57,9 @@ impl Turns {
                 return Ok(self.turn());
             }
             if line.waiting >= self.most_waiting {
+                line.forget_gone();
+            }
+            if line.waiting >= self.most_waiting {
                 return Err(Error::Unavailable(format!(
                     "the server is busy: {} statements run and {} wait; try again in a moment (server.limits.queued_queries says how many may wait)",
                     line.running, line.waiting
@@ -77,7 +80,8 @@ impl Turns {
 
     /// How many run and wait.
     pub fn counts(&self) -> (usize, usize) {
-        let line = self.line();
+        let mut line = self.line();
+        line.forget_gone();
         (line.running, line.waiting)
     }
 
@@ -115,6 +119,17 @@ impl Turns {
 }
 
 impl Line {
+    /// Those who gave up waiting hold no place.
+    fn forget_gone(&mut self) {
+        self.by_user.retain(|_, mine| {
+            mine.retain(|waiting| !waiting.is_closed());
+            !mine.is_empty()
+        });
+        let by_user = &self.by_user;
+        self.users.retain(|user| by_user.contains_key(user));
+        self.waiting = self.by_user.values().map(VecDeque::len).sum();
+    }
+
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
         let user = self.users.pop_front()?;
         let mine = self.by_user.get_mut(&user)?;
@@ -184,6 +199,32 @@ mod tests {
         settle().await;
         drop(first);
         turns.take("ben").await.unwrap();
+        assert_eq!(turns.counts(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_makes_room_in_the_line() {
+        let turns = Turns::new(1, 1);
+        let first = turns.take("ana").await.unwrap();
+        for user in ["ana", "ben"] {
+            let given_up = {
+                let turns = Arc::clone(&turns);
+                tokio::spawn(async move { turns.take(user).await })
+            };
+            settle().await;
+            assert_eq!(turns.counts(), (1, 1));
+            given_up.abort();
+            settle().await;
+        }
+        let waiting = {
+            let turns = Arc::clone(&turns);
+            tokio::spawn(async move { turns.take("cat").await })
+        };
+        settle().await;
+        assert_eq!(turns.counts(), (1, 1));
+        turns.take("dan").await.unwrap_err();
+        drop(first);
+        drop(waiting.await.unwrap().unwrap());
         assert_eq!(turns.counts(), (0, 0));
     }
 

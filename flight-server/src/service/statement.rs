@@ -268,7 +268,7 @@ impl Fetch {
     }
 
     async fn start(&self, session: &Session, statement: Statement) -> engine::Result<Answer> {
-        let running = self.begin().await?;
+        let running = self.begin(statement.is_oversight()).await?;
         let planned = running.plan(session, statement).await?;
         let planned_schema = Arc::clone(planned.schema());
         let mut answer = running.run(session, planned).await?;
@@ -277,7 +277,7 @@ impl Fetch {
         Ok(answer)
     }
 
-    async fn begin(&self) -> engine::Result<Running> {
+    async fn begin(&self, at_once: bool) -> engine::Result<Running> {
         let pins: BTreeMap<String, u64> = self.statement.pins.clone().into_iter().collect();
         let running = self
             .server
@@ -286,6 +286,7 @@ impl Fetch {
                 user: self.call.caller.user.clone(),
                 statement: self.statement.statement.clone(),
                 pins,
+                at_once,
             })
             .await?;
         self.server.fetches.note(&self.ticket, running.query());
@@ -379,6 +380,7 @@ pub async fn update(
                     user: call.caller.user.clone(),
                     statement: text.to_string(),
                     pins: BTreeMap::new(),
+                    at_once: statement.is_oversight(),
                 })
                 .await?;
             let planned = running.plan(&session, statement).await?;
