@@ -12,6 +12,7 @@
 //! | `change` | statements that change something, carried out once |
 //! | `prepared` | prepared statements and their parameters |
 //! | `ingest` | rows that clients send |
+//! | `sent` | messages with rows, looked over before they are decoded |
 //! | `session` | sessions of callers, and their options |
 //! | `action` | the actions |
 //! | `metadata` | catalogs, tables, types, what the server can do |
@@ -27,6 +28,7 @@ mod metadata;
 mod prepared;
 mod protocol;
 mod rpc;
+mod sent;
 mod session;
 mod statement;
 mod status;

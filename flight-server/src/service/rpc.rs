@@ -30,6 +30,7 @@ use super::action::{self, act};
 use super::change::Changes;
 use super::ingest::{ingest, no_transactions};
 use super::prepared::PreparedStatements;
+use super::sent::checked;
 use super::session::{SessionKey, SessionStore};
 use super::statement::{self, Fetches};
 use super::status::status;
@@ -54,6 +55,8 @@ pub struct Server {
     pub changes: Changes,
     /// Tickets that are being fetched.
     pub fetches: Fetches,
+    /// What the parameters of one statement may take, bytes.
+    pub parameter_bytes: usize,
     /// Where plans run; calls are answered elsewhere.
     pub cpu: Handle,
 }
@@ -91,6 +94,7 @@ impl Server {
             prepared: PreparedStatements::new(idle, limits.sessions),
             changes: Changes::default(),
             fetches: Fetches::default(),
+            parameter_bytes: limits.message_bytes,
             cpu,
         })
     }
@@ -268,7 +272,7 @@ impl Service {
             Command::CommandPreparedStatementUpdate(update) => {
                 let handle = update.prepared_statement_handle;
                 let prepared = server.prepared.get(&handle, &call.caller.user)?;
-                let sent = parameters(first, stream).await?;
+                let sent = self.parameters(first, stream).await?;
                 self.update(call, prepared.statement, sent.or(prepared.parameters))
                     .await
             }
@@ -276,7 +280,7 @@ impl Service {
                 prepared_statement_handle: handle,
             }) => {
                 server.prepared.get(&handle, &call.caller.user)?;
-                let sent = parameters(first, stream).await?;
+                let sent = self.parameters(first, stream).await?;
                 server.prepared.bind(&handle, &call.caller.user, sent)?;
                 let kept = DoPutPreparedStatementResult {
                     prepared_statement_handle: Some(handle),
@@ -287,7 +291,9 @@ impl Service {
                 let (server, call) = (Arc::clone(server), call.clone());
                 let messages = stream::iter([Ok(first)]).chain(stream);
                 let rows = FlightRecordBatchStream::new_from_flight_data(
-                    messages.map_err(|status| FlightError::Tonic(Box::new(status))),
+                    messages
+                        .and_then(|message| std::future::ready(checked(message)))
+                        .map_err(|status| FlightError::Tonic(Box::new(status))),
                 );
                 let count = self
                     .server
@@ -300,6 +306,17 @@ impl Service {
                 other.type_url()
             ))),
         }
+    }
+
+    /// The rows of parameters that follow a descriptor. Decoded where a damaged message ends this call only.
+    async fn parameters(
+        &self,
+        first: FlightData,
+        stream: Streaming<FlightData>,
+    ) -> Result<Option<Bytes>, Status> {
+        let most = self.server.parameter_bytes;
+        let sent = async move { parameters(first, stream, most).await };
+        self.server.compute(sent).await
     }
 
     async fn update(
@@ -325,15 +342,25 @@ fn counted(record_count: i64) -> Bytes {
 async fn parameters(
     first: FlightData,
     stream: Streaming<FlightData>,
+    most: usize,
 ) -> Result<Option<Bytes>, Status> {
     let has_schema = |message: &FlightData| !message.data_header.is_empty();
     let messages = stream::iter([Ok(first)])
         .chain(stream)
         .try_skip_while(move |message| std::future::ready(Ok(!has_schema(message))))
+        .and_then(|message| std::future::ready(checked(message)))
         .map_err(|status| FlightError::Tonic(Box::new(status)));
     let mut rows = FlightRecordBatchStream::new_from_flight_data(messages);
     let mut batches = Vec::new();
+    let mut held = 0;
     while let Some(batch) = rows.try_next().await.map_err(Status::from)? {
+        // They are kept until they are bound, and every one becomes a statement.
+        held += transport::size(&batch).max(batch.num_rows());
+        if held > most {
+            return Err(Status::resource_exhausted(format!(
+                "the parameters of one statement take more than {most} bytes (server.limits.message_bytes); send so many rows with bulk ingestion (adbc_ingest)"
+            )));
+        }
         batches.push(batch);
     }
     match rows.schema() {

@@ -15,7 +15,7 @@ use prost_types::Timestamp;
 /// Rows of one message, bytes: gRPC clients refuse messages above 4 MiB unless told otherwise.
 pub const MESSAGE_BYTES: usize = 3_500_000;
 
-/// The schema as clients see it: views of texts and dictionaries become plain texts.
+/// The schema as clients see it: views of texts and dictionaries become plain texts, all lists become lists.
 pub fn schema(schema: &Schema) -> SchemaRef {
     let fields: Vec<FieldRef> = schema.fields().iter().map(field).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
@@ -38,10 +38,11 @@ fn data_type(given: &DataType) -> DataType {
         DataType::BinaryView => DataType::Binary,
         DataType::Dictionary(_, values) => data_type(values),
         DataType::RunEndEncoded(_, values) => data_type(values.data_type()),
-        DataType::List(item) | DataType::ListView(item) => DataType::List(field(item)),
-        DataType::LargeList(item) | DataType::LargeListView(item) => {
-            DataType::LargeList(field(item))
-        }
+        // Large lists too: arrow-flight's encoder announces them as lists, and their offsets would be misread.
+        DataType::List(item)
+        | DataType::ListView(item)
+        | DataType::LargeList(item)
+        | DataType::LargeListView(item) => DataType::List(field(item)),
         DataType::FixedSizeList(item, size) => DataType::FixedSizeList(field(item), *size),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
         DataType::Map(entries, sorted) => DataType::Map(field(entries), *sorted),
@@ -85,7 +86,7 @@ pub fn split(batch: RecordBatch, limit: usize, pieces: &mut Vec<RecordBatch>) {
 }
 
 /// Bytes of the rows themselves, not of the buffers that they are slices of.
-fn size(batch: &RecordBatch) -> usize {
+pub fn size(batch: &RecordBatch) -> usize {
     batch
         .columns()
         .iter()
