@@ -29,7 +29,7 @@ pub fn check(sql: &str) -> Result<()> {
     if sql.len() < SHORT {
         return Ok(());
     }
-    let tokens = Tokenizer::new(&LakeDialect, sql)
+    let tokens = Tokenizer::new(&LakeDialect::default(), sql)
         .tokenize()
         .map_err(ParserError::from)?;
     let mut walk = Walk::default();
