@@ -10,6 +10,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::storage::IoThreads;
 
 mod server;
 
@@ -83,6 +84,9 @@ pub struct StorageConfig {
     pub request_timeout_s: u64,
     /// How often a failed request is repeated.
     pub retries: usize,
+    /// Threads on which requests are made; those of the caller where not given. Not a setting: servers give it.
+    #[serde(skip)]
+    pub io: Option<IoThreads>,
 }
 
 impl Default for StorageConfig {
@@ -101,6 +105,7 @@ impl Default for StorageConfig {
             connect_timeout_s: 5,
             request_timeout_s: 60,
             retries: 5,
+            io: None,
         }
     }
 }

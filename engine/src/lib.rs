@@ -9,6 +9,7 @@ pub mod export;
 pub mod formats;
 pub mod ingest;
 mod lake;
+pub mod measures;
 pub mod policy;
 pub mod queries;
 pub mod session;

@@ -3,6 +3,7 @@
 pub(crate) mod copy;
 mod external;
 mod files;
+mod footers;
 mod functions;
 pub mod names;
 mod rows;
@@ -15,7 +16,7 @@ mod yielding;
 pub use crate::sql::{Planned, STACK_BYTES, Statement};
 pub use functions::FunctionDoc;
 pub use rows::{IngestMode, Rows};
-pub use runtime::query_memory;
+pub use runtime::{query_memory, resident_memory};
 pub use sessions::Sessions;
 use settings::Settings;
 

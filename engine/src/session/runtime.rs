@@ -3,10 +3,12 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use sysinfo::{MemoryRefreshKind, System};
+use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, System, get_current_pid};
 
+use super::footers::footers;
 use crate::config::Config;
 use crate::error::Result;
 use crate::storage::{Access, Registry};
@@ -25,9 +27,12 @@ pub fn build(config: &Config, access: &Access) -> Result<Arc<RuntimeEnv>> {
 pub fn with_memory(config: &Config, access: &Access, bytes: usize) -> Result<Arc<RuntimeEnv>> {
     let registry = Registry::new(config.storage.clone(), access.clone());
     let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), CONSUMERS_NAMED);
+    let caches = CacheManagerConfig::default()
+        .with_file_metadata_cache(Some(footers(config.query.metadata_cache_bytes)));
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
         .with_max_temp_directory_size(config.query.spill_bytes)
+        .with_cache_manager(caches)
         .with_metadata_cache_limit(config.query.metadata_cache_bytes)
         // It keeps listings for ever and knows them by their path alone: files that appear later would be missing, and one
         // bucket would be listed for another.
@@ -53,4 +58,16 @@ fn machine_memory() -> u64 {
         .cgroup_limits()
         .map_or_else(|| system.total_memory(), |limits| limits.total_memory);
     if memory == 0 { UNKNOWN_MEMORY } else { memory }
+}
+
+/// Memory of this process as the system counts it, bytes; `None` where the system does not tell.
+pub fn resident_memory() -> Option<u64> {
+    let own = get_current_pid().ok()?;
+    let mut system = System::new();
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[own]),
+        false,
+        ProcessRefreshKind::nothing().with_memory(),
+    );
+    system.process(own).map(|process| process.memory())
 }

@@ -2,7 +2,9 @@
 
 mod access;
 mod fence;
+mod io;
 mod location;
+mod metered;
 mod overlay;
 mod place;
 mod probe;
@@ -11,6 +13,7 @@ mod stores;
 
 pub use access::{Access, Mode};
 pub(crate) use fence::refusal;
+pub use io::IoThreads;
 pub use location::{parse, redact};
 pub(crate) use overlay::with_store;
 pub(crate) use place::canonical;

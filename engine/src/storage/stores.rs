@@ -11,6 +11,7 @@ use object_store::local::LocalFileSystem;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 
+use super::metered::Metered;
 use super::redact;
 use crate::config::StorageConfig;
 use crate::error::{Error, Result};
@@ -20,6 +21,10 @@ use crate::error::{Error, Result};
 /// # Errors
 /// A URL without bucket; settings the store refuses.
 pub fn open_store(url: &Url, config: &StorageConfig) -> Result<Arc<dyn ObjectStore>> {
+    Ok(Arc::new(Metered::new(store(url, config)?)))
+}
+
+fn store(url: &Url, config: &StorageConfig) -> Result<Arc<dyn ObjectStore>> {
     let refuse = |error: object_store::Error| Error::Invalid(format!("{}: {error}", redact(url)));
     match url.scheme() {
         "file" => Ok(Arc::new(LocalFileSystem::new())),
@@ -29,13 +34,14 @@ pub fn open_store(url: &Url, config: &StorageConfig) -> Result<Arc<dyn ObjectSto
         "http" | "https" => {
             let mut root = url.clone();
             root.set_path("");
-            let store = HttpBuilder::new()
+            let mut builder = HttpBuilder::new()
                 .with_url(root)
                 .with_client_options(client(config).with_allow_http(true))
-                .with_retry(retry(config))
-                .build()
-                .map_err(refuse)?;
-            Ok(Arc::new(store))
+                .with_retry(retry(config));
+            if let Some(io) = &config.io {
+                builder = builder.with_http_connector(io.connector());
+            }
+            Ok(Arc::new(builder.build().map_err(refuse)?))
         }
         other => Err(Error::Unsupported(format!("{other}:// is not supported"))),
     }
@@ -77,6 +83,9 @@ fn s3(url: &Url, config: &StorageConfig) -> Result<AmazonS3Builder> {
     if let Some(token) = &config.session_token {
         builder = builder.with_token(token);
     }
+    if let Some(io) = &config.io {
+        builder = builder.with_http_connector(io.connector());
+    }
     Ok(builder)
 }
 
@@ -95,6 +104,9 @@ fn azure(url: &Url, config: &StorageConfig) -> Result<MicrosoftAzureBuilder> {
     if let Some(key) = &config.account_key {
         builder = builder.with_access_key(key);
     }
+    if let Some(io) = &config.io {
+        builder = builder.with_http_connector(io.connector());
+    }
     Ok(builder)
 }
 
@@ -105,6 +117,9 @@ fn google(url: &Url, config: &StorageConfig) -> Result<GoogleCloudStorageBuilder
         .with_retry(retry(config));
     if let Some(file) = &config.service_account {
         builder = builder.with_service_account_path(file);
+    }
+    if let Some(io) = &config.io {
+        builder = builder.with_http_connector(io.connector());
     }
     Ok(builder)
 }

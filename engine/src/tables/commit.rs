@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use super::Table;
 use crate::error::{Error, Result};
+use crate::measures;
 
 /// Key in `commitInfo` under which a commit carries its own id.
 const COMMIT_ID: &str = "paratopeCommit";
@@ -118,6 +119,12 @@ pub async fn commit(table: &Table, commit: Commit) -> Result<Outcome> {
 
 #[doc(hidden)]
 pub async fn commit_guarded(table: &Table, commit: Commit, guards: Guards) -> Result<Outcome> {
+    let outcome = attempt(table, commit, guards).await;
+    measures::commit(&outcome);
+    outcome
+}
+
+async fn attempt(table: &Table, commit: Commit, guards: Guards) -> Result<Outcome> {
     let id = Uuid::new_v4().to_string();
     let mut checked = commit.base.version();
     let mut store_errors = 0;
@@ -160,7 +167,7 @@ pub async fn commit_guarded(table: &Table, commit: Commit, guards: Guards) -> Re
                 return Ok(Outcome::Committed(version));
             }
             Err(error) => match classify(error) {
-                Failure::Raced => {}
+                Failure::Raced => measures::commit_race(),
                 Failure::Unknown(error) => {
                     store_errors += 1;
                     tracing::debug!(table = table.name(), %error, "commit outcome unknown, looking");

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 
 use super::{LakeTableProvider, TableDefinition, maintenance};
 use crate::error::{Error, Result};
+use crate::measures;
 use crate::storage::Storage;
 
 /// How long the absence of the next log entry is taken for "nothing new". After that the log is
@@ -64,11 +65,15 @@ impl Newest {
             let next = commit_uri_from_version(Some(version + 1));
             // One small request, where listing a log takes several on an object store.
             match log_store.object_store(None).head(&next).await {
-                Err(object_store::Error::NotFound { .. }) => return Ok(()),
+                Err(object_store::Error::NotFound { .. }) => {
+                    measures::cache("snapshot", true);
+                    return Ok(());
+                }
                 Err(error) => return Err(error.into()),
                 Ok(_) => {}
             }
         }
+        measures::cache("snapshot", false);
         self.table.update_state().await?;
         self.listed = Some(Instant::now());
         Ok(())

@@ -1,0 +1,151 @@
+//! What the engine counts while it works: every name with its kind, labels and meaning, in one list.
+//!
+//! The engine counts and tells nobody. Whoever runs it installs a recorder of the `metrics` crate; without one, counting
+//! costs next to nothing. Names carry their unit, as Prometheus has them.
+
+use std::time::Instant;
+
+use metrics::{counter, histogram};
+
+use crate::error::{Error, Result};
+use crate::tables::commit::Outcome;
+
+/// How a measure changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// Observations, counted by their size.
+    Histogram,
+}
+
+impl Kind {
+    /// As Prometheus calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+/// One measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Measure {
+    /// Its name.
+    pub name: &'static str,
+    /// How it changes.
+    pub kind: Kind,
+    /// Its labels, and the values of each where they are known beforehand.
+    pub labels: &'static [(&'static str, &'static [&'static str])],
+    /// What it tells.
+    pub help: &'static str,
+}
+
+/// Requests to object stores.
+pub const STORE_REQUESTS: &str = "paratope_object_store_requests_total";
+/// Their time.
+pub const STORE_SECONDS: &str = "paratope_object_store_request_duration_seconds";
+/// Commits to tables.
+pub const COMMITS: &str = "paratope_commits_total";
+/// Versions that another writer took first.
+pub const COMMIT_RACES: &str = "paratope_commit_races_total";
+/// Look-ups in caches.
+pub const CACHE_REQUESTS: &str = "paratope_cache_requests_total";
+/// Entries that the log of queries lacks.
+pub const LOG_DROPPED: &str = "paratope_query_log_dropped_total";
+
+/// What the engine counts.
+pub const ALL: &[Measure] = &[
+    Measure {
+        name: STORE_REQUESTS,
+        kind: Kind::Counter,
+        labels: &[("operation", &[]), ("outcome", &[])],
+        help: "Requests to object stores and file systems, retries within a request not counted; outcome is ok, not_found, exists, refused or error",
+    },
+    Measure {
+        name: STORE_SECONDS,
+        kind: Kind::Histogram,
+        labels: &[("operation", &[])],
+        help: "Time of requests to object stores until their answer begins; of listings and deletions until the last entry was taken",
+    },
+    Measure {
+        name: COMMITS,
+        kind: Kind::Counter,
+        labels: &[(
+            "outcome",
+            &["committed", "already_done", "conflict", "failed"],
+        )],
+        help: "Commits to tables by outcome; conflict: another writer changed what the commit was computed from",
+    },
+    Measure {
+        name: COMMIT_RACES,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Attempts to commit that found their version taken by another writer, and were made again",
+    },
+    Measure {
+        name: CACHE_REQUESTS,
+        kind: Kind::Counter,
+        labels: &[
+            ("cache", &["snapshot", "parquet_footer"]),
+            ("outcome", &["hit", "miss"]),
+        ],
+        help: "Look-ups in caches; snapshot: whether the log of a table had nothing new, parquet_footer: whether the footer of a file was in memory",
+    },
+    Measure {
+        name: LOG_DROPPED,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Entries that system.query_log lacks because it could not be written as fast as statements ended",
+    },
+];
+
+/// Notes a request to a store that began at `start`.
+pub(crate) fn store_request<T>(
+    operation: &'static str,
+    start: Instant,
+    outcome: &std::result::Result<T, object_store::Error>,
+) {
+    use object_store::Error as Store;
+    let outcome = match outcome {
+        Ok(_) => "ok",
+        Err(Store::NotFound { .. }) => "not_found",
+        // Whoever comes second to put a file that must not be there.
+        Err(Store::AlreadyExists { .. } | Store::Precondition { .. }) => "exists",
+        Err(Store::PermissionDenied { .. } | Store::Unauthenticated { .. }) => "refused",
+        Err(_) => "error",
+    };
+    counter!(STORE_REQUESTS, "operation" => operation, "outcome" => outcome).increment(1);
+    histogram!(STORE_SECONDS, "operation" => operation).record(start.elapsed());
+}
+
+/// Notes how a commit ended.
+pub(crate) fn commit(outcome: &Result<Outcome>) {
+    let outcome = match outcome {
+        Ok(Outcome::Committed(_)) => "committed",
+        Ok(Outcome::AlreadyDone(_)) => "already_done",
+        Err(Error::Conflict(_)) => "conflict",
+        Err(_) => "failed",
+    };
+    counter!(COMMITS, "outcome" => outcome).increment(1);
+}
+
+/// Notes that another writer was first.
+pub(crate) fn commit_race() {
+    counter!(COMMIT_RACES).increment(1);
+}
+
+/// Notes a look-up in a cache.
+pub(crate) fn cache(name: &'static str, is_hit: bool) {
+    let outcome = if is_hit { "hit" } else { "miss" };
+    counter!(CACHE_REQUESTS, "cache" => name, "outcome" => outcome).increment(1);
+}
+
+/// Notes an entry that the log of queries lacks.
+pub(crate) fn log_dropped(entries: usize) {
+    counter!(LOG_DROPPED).increment(entries as u64);
+}
