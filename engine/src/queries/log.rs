@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::query::{Outcome, Query};
 use crate::error::Result;
 use crate::lake::Lake;
+use crate::measures;
 use crate::policy::QUERY_LOG;
 use crate::session;
 use crate::tables::commit::{Commit, Reads, append, commit};
@@ -53,12 +54,7 @@ impl LogEntry {
             statement: query.statement.clone(),
             plan_hash: query.plan_hash().map(str::to_string),
             status: outcome.name(),
-            error: match outcome {
-                Outcome::Succeeded => None,
-                Outcome::Failed(message) => Some(message.clone()),
-                Outcome::Cancelled(by) => Some(format!("cancelled by {by}")),
-                Outcome::TimedOut => Some("statement timeout".to_string()),
-            },
+            error: outcome.reason(),
             enqueued_at: query.enqueued_at,
             started_at: query.started_at(),
             ended_at: Utc::now(),
@@ -100,6 +96,7 @@ impl QueryLog {
                 Err(error) => {
                     tracing::warn!(entries = gathered.len(), %error, "the log of queries cannot be written");
                     if !is_open || gathered.len() >= WAITING {
+                        measures::log_dropped(gathered.len());
                         gathered.clear();
                     }
                 }

@@ -9,6 +9,7 @@
 //! | `memory` | a share of the memory for each |
 //! | `running` | carries a statement out and watches it |
 //! | `live` | `system.queries` |
+//! | `trace` | the id of a statement on the lines that its tasks log |
 //! | `log` | `system.query_log` |
 
 mod live;
@@ -17,6 +18,7 @@ mod memory;
 mod query;
 mod registry;
 mod running;
+mod trace;
 mod turns;
 
 pub use live::LiveQueries;
@@ -24,6 +26,7 @@ pub use log::{LogEntry, QueryLog};
 pub use query::{Outcome, Query, State};
 pub use registry::{Limits, Queries, Request};
 pub use running::Running;
+pub use trace::follow_tasks;
 
 pub(crate) use memory::Within;
 pub(crate) use memory::task_context;

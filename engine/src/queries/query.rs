@@ -10,10 +10,13 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 use uuid::Uuid;
 
 use super::memory::StatementPool;
+use super::registry::Request;
 use crate::error::Error;
+use crate::sql::Masked;
 
 tokio::task_local! {
     /// The statement that this task carries out.
@@ -48,7 +51,7 @@ impl std::fmt::Display for State {
 pub enum Outcome {
     /// All its rows were given.
     Succeeded,
-    /// It failed, with the message.
+    /// It failed, with the message: without literals where the statement is masked.
     Failed(String),
     /// It was stopped, by whom.
     Cancelled(String),
@@ -66,6 +69,16 @@ impl Outcome {
             Self::TimedOut => "timed_out",
         }
     }
+
+    /// Why it did not succeed; `None` where it did.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Succeeded => None,
+            Self::Failed(message) => Some(message.clone()),
+            Self::Cancelled(by) => Some(format!("cancelled by {by}")),
+            Self::TimedOut => Some("statement timeout".to_string()),
+        }
+    }
 }
 
 /// One statement of a server, from its place in the line to its end.
@@ -77,6 +90,10 @@ pub struct Query {
     pub user: String,
     /// The statement, its literals masked unless the server keeps them.
     pub statement: String,
+    /// What takes the literals out of messages; `None` where they are kept.
+    mask: Option<Masked>,
+    /// What the statement's work logs carries its id.
+    span: Span,
     /// When it came.
     pub enqueued_at: DateTime<Utc>,
     enqueued: Instant,
@@ -96,16 +113,28 @@ pub struct Query {
 
 impl Query {
     pub(super) fn new(
-        user: String,
-        statement: String,
-        pins: BTreeMap<String, u64>,
+        request: Request,
+        keeps_literals: bool,
         timeout: Duration,
         pool: StatementPool,
     ) -> Self {
-        Self {
-            id: Uuid::now_v7(),
+        let Request {
             user,
             statement,
+            pins,
+            ..
+        } = request;
+        let id = Uuid::now_v7();
+        let mask = (!keeps_literals).then(|| Masked::new(&statement));
+        Self {
+            id,
+            span: tracing::error_span!("statement", query_id = %id, user = user.as_str()),
+            user,
+            statement: match &mask {
+                Some(mask) => mask.shown().to_string(),
+                None => statement,
+            },
+            mask,
             enqueued_at: Utc::now(),
             enqueued: Instant::now(),
             started: OnceLock::new(),
@@ -209,8 +238,17 @@ impl Query {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// In which its work is done.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
     /// Notes the end; the first one counts.
     pub(super) fn end(&self, outcome: Outcome) {
+        let outcome = match (outcome, &self.mask) {
+            (Outcome::Failed(message), Some(mask)) => Outcome::Failed(mask.message(&message)),
+            (outcome, _) => outcome,
+        };
         let _ = self.outcome.set(outcome);
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -16,8 +16,8 @@ use super::running::Running;
 use super::turns::Turns;
 use crate::config::LimitsConfig;
 use crate::error::{Error, Result};
+use crate::measures;
 use crate::policy::Grants;
-use crate::sql;
 
 /// What statements may take.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,18 +136,7 @@ impl Queries {
                 "the server is stopping; try again with another or in a moment".into(),
             ));
         }
-        let statement = match self.keeps_literals {
-            true => request.statement,
-            false => sql::masked(&request.statement),
-        };
-        let pool = StatementPool::new(Arc::clone(&self.memory), self.limits.memory);
-        let query = Arc::new(Query::new(
-            request.user,
-            statement,
-            request.pins,
-            self.limits.timeout,
-            pool,
-        ));
+        let query = Arc::new(self.query(request));
         self.live().insert(query.id, Arc::clone(&query));
         let mut running = Running::new(Arc::clone(self), Arc::clone(&query));
         let turn = match at_once {
@@ -167,6 +156,18 @@ impl Queries {
         Ok(running)
     }
 
+    /// Notes a statement that failed before it could wait for its turn: nobody could plan it.
+    pub fn note_failure(&self, request: Request, error: &Error) {
+        let query = self.query(request);
+        query.end(Outcome::Failed(error.to_string()));
+        self.finish(&query);
+    }
+
+    fn query(&self, request: Request) -> Query {
+        let pool = StatementPool::new(Arc::clone(&self.memory), self.limits.memory);
+        Query::new(request, self.keeps_literals, self.limits.timeout, pool)
+    }
+
     /// All that wait or run, the oldest first.
     pub fn list(&self) -> Vec<Arc<Query>> {
         self.live().values().cloned().collect()
@@ -177,9 +178,17 @@ impl Queries {
         self.turns.counts()
     }
 
-    /// Memory that statements hold together, and may hold, bytes.
+    /// Memory that statements hold together, bytes.
     pub fn memory(&self) -> usize {
         self.memory.reserved()
+    }
+
+    /// Memory that they may hold together, bytes; `None` where nothing limits it.
+    pub fn memory_limit(&self) -> Option<usize> {
+        match self.memory.memory_limit() {
+            MemoryLimit::Finite(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
     /// Stops a statement of `user`, or anybody's where `grants` are an admin's.
@@ -233,10 +242,12 @@ impl Queries {
         if let Some(listener) = &self.listener {
             listener(query, outcome);
         }
+        let entry = LogEntry::of(query, outcome);
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(log) = log.as_ref()
-            && log.try_send(LogEntry::of(query, outcome)).is_err()
+            && log.try_send(entry).is_err()
         {
+            measures::log_dropped(1);
             tracing::warn!(query = %query.id, "the log of queries cannot follow: an entry is left out");
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt as _, stream};
+use tracing::Instrument as _;
 
 use super::query::{CURRENT, Outcome, Query};
 use super::registry::Queries;
@@ -44,8 +45,7 @@ impl Running {
     /// # Errors
     /// The statement's; that it was stopped.
     pub async fn plan(&self, session: &Session, statement: Statement) -> Result<Planned> {
-        let planned = CURRENT.scope(Arc::clone(&self.query), session.plan(statement));
-        self.unless_stopped(planned).await
+        self.unless_stopped(session.plan(statement)).await
     }
 
     /// Starts what was planned. The answer's rows are counted; it ends where the statement is stopped or takes too long,
@@ -54,8 +54,7 @@ impl Running {
     /// # Errors
     /// The statement's; that it was stopped.
     pub async fn run(self, session: &Session, planned: Planned) -> Result<Answer> {
-        let started = CURRENT.scope(Arc::clone(&self.query), planned.run(session));
-        let answer = self.unless_stopped(started).await?;
+        let answer = self.unless_stopped(planned.run(session)).await?;
         let schema = Arc::clone(&answer.schema);
         let rows = stream::unfold(Some((answer.stream, self)), |state| async move {
             let (mut rows, running) = state?;
@@ -63,7 +62,7 @@ impl Running {
             let next = tokio::select! {
                 biased;
                 stopped = query.stopped() => Some(Err(DataFusionError::from(stopped))),
-                next = CURRENT.scope(Arc::clone(&query), rows.next()) => next,
+                next = within(&query, rows.next()) => next,
             };
             match next {
                 Some(Ok(batch)) => {
@@ -103,7 +102,6 @@ impl Running {
         rows: Rows,
     ) -> Result<u64> {
         let written = session.ingest(schema, table, mode, rows);
-        let written = CURRENT.scope(Arc::clone(&self.query), written);
         let rows = self.unless_stopped(written).await?;
         self.query.end(Outcome::Succeeded);
         Ok(rows)
@@ -113,10 +111,17 @@ impl Running {
         let done = tokio::select! {
             biased;
             stopped = self.query.stopped() => Err(stopped),
-            done = work => done,
+            done = within(&self.query, work) => done,
         };
         done.inspect_err(|error| self.query.end(Outcome::Failed(error.to_string())))
     }
+}
+
+/// Work of a statement: it knows whose it is, and so do the lines that it logs.
+fn within<F: Future>(query: &Arc<Query>, work: F) -> impl Future<Output = F::Output> {
+    CURRENT
+        .scope(Arc::clone(query), work)
+        .instrument(query.span())
 }
 
 impl Drop for Running {

@@ -42,7 +42,7 @@ use crate::config::{Config, threads};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::policy::Grants;
-use crate::queries::{self, Queries, Within};
+use crate::queries::{self, Queries, Request, Within};
 use crate::sql;
 use crate::storage::{Access, Storage};
 
@@ -208,6 +208,18 @@ impl Session {
     /// Whose session it is.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// Notes a statement that could not be planned, where somebody watches statements.
+    pub fn note_failure(&self, statement: &str, error: &Error) {
+        if let Some(queries) = &self.queries {
+            let request = Request {
+                user: self.caller.user.clone(),
+                statement: statement.to_string(),
+                ..Request::default()
+            };
+            queries.note_failure(request, error);
+        }
     }
 
     /// Stops a statement that waits or runs.

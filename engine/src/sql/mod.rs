@@ -37,7 +37,7 @@ mod views;
 
 pub use depth::STACK_BYTES;
 pub use execute::execute;
-pub use masked::masked;
+pub use masked::Masked;
 pub use planned::{Planned, parameters, plan};
 pub use scope::Scope;
 pub use statement::{Statement, parse};
