@@ -7,8 +7,8 @@
 //! | `server` | `paratope serve`: listeners, threads, the end |
 //! | `service` | Flight SQL: what each call does |
 //! | `auth`, `net` | who is let in; TLS and connections |
-//! | `http`, `metrics` | health and Prometheus |
 //! | `watched` | files that are read again when they change |
+//! | `watch` | metrics, and a line in the log for each statement |
 //! | `diagnosis`, `script` | errors that point at the token; scripts cut into statements |
 
 // Whether the futures of a statement may cross threads is worked out through all that DataFusion nests in them.
@@ -22,3 +22,4 @@ mod script;
 pub mod server;
 pub mod service;
 mod watched;
+pub mod watch;

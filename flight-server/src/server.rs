@@ -15,9 +15,9 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use engine::Lake;
 use engine::config::{Config, threads};
 use engine::policy::QUERY_LOG;
-use engine::queries::{Limits, Queries, QueryLog};
+use engine::queries::{Limits, Queries, QueryLog, follow_tasks};
 use engine::session::{STACK_BYTES, Sessions};
-use engine::storage::Access;
+use engine::storage::{Access, IoThreads};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Authenticator;
 use crate::net::{ClientCertificates, Incoming, Tls};
 use crate::service::{Server, ServerParts, Service};
+use crate::watch::{Exposition, ended, upkeep};
 use http::Health;
 pub use stop::Signals;
 
@@ -56,6 +57,12 @@ pub struct Listening {
 /// # Errors
 /// No lake; an address that is taken, or may not be listened on without authentication; certificates that cannot be read.
 pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
+    let exposition = Exposition::start()?;
+    follow_tasks();
+    // Plans ask the stores from threads that compute; their requests are made here, where nothing does.
+    let mut config = config.clone();
+    config.storage.io = Some(IoThreads::current()?);
+    let config = &config;
     let settings = &config.server;
     let authenticator = Authenticator::new(&settings.auth, &settings.tls, settings.listen)?;
     let certificates = match authenticator.takes_certificates_only() {
@@ -81,7 +88,8 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     let (log, entries) = QueryLog::new(lake);
     let queries = Queries::new(limits, sessions.memory_pool())
         .with_log(entries)
-        .with_literals(settings.log_literals);
+        .with_literals(settings.log_literals)
+        .with_listener(ended);
     let server = Arc::new(Server::new(
         ServerParts {
             authenticator,
@@ -92,7 +100,7 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
         &settings.limits,
     )?);
     let http = bind(settings.http).await?;
-    let health = Arc::new(Health::new(Arc::clone(&server)));
+    let health = Arc::new(Health::new(Arc::clone(&server), exposition));
     let end = CancellationToken::new();
     let service = FlightServiceServer::new(Service::new(Arc::clone(&server)))
         .max_decoding_message_size(settings.limits.message_bytes)
@@ -149,8 +157,15 @@ async fn reap(server: Arc<Server>, end: CancellationToken) -> anyhow::Result<()>
     loop {
         tokio::select! {
             () = end.cancelled() => return Ok(()),
-            () = tokio::time::sleep(REAP) => server.reap(),
+            () = tokio::time::sleep(REAP) => {}
         }
+        let server = Arc::clone(&server);
+        // What is forgotten is taken apart where plans run: of ten thousand sessions that takes its time.
+        let work = server.cpu.clone().spawn_blocking(move || {
+            server.reap();
+            upkeep();
+        });
+        let _ = work.await;
     }
 }
 

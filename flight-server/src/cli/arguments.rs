@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use engine::config::Config;
 
+use super::logging::Reader;
 use super::{config, function, ingest, init, query, quickstart, serve};
 
 /// An analytical query engine for antibody discovery.
@@ -72,4 +73,14 @@ pub enum Command {
     Serve(serve::Serve),
     Function(function::Function),
     Config(config::ConfigCommand),
+}
+
+impl Command {
+    /// Who reads what it logs.
+    pub fn reader(&self) -> Reader {
+        match self {
+            Self::Serve(serve) => Reader::Operator(serve.log_format),
+            _ => Reader::Person,
+        }
+    }
 }

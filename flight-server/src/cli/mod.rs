@@ -12,6 +12,7 @@ mod function;
 mod ingest;
 mod init;
 mod interrupt;
+mod log_thread;
 mod logging;
 mod output;
 mod progress;
@@ -38,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Reads the arguments, runs the command, and says how it went.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.shared.verbose);
+    logging::start(cli.shared.verbose, cli.command.reader());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK_BYTES)
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
             let code = runtime.block_on(until_interrupted(cli));
             // A read of stdin that nobody waits for any more must not hold up the end.
             runtime.shutdown_background();
+            log_thread::finish();
             code
         }
         Err(error) => exit::report(&anyhow::Error::new(error).context("cannot start threads")),

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::arguments::Shared;
 use super::exit::Exit;
+use super::logging::LogFormat;
 use crate::server::{self, Signals};
 
 /// Serve the lake over Arrow Flight SQL
@@ -22,8 +23,9 @@ SIGTERM or Ctrl-C: running statements may end ([server.limits] drain_s); a secon
 Examples:
   paratope serve
   paratope serve --lake s3://bucket/lake --listen 127.0.0.1:0
+  paratope serve --log-format json 2>> paratope.log
   paratope query --connect grpc://127.0.0.1:32010 -c 'SELECT count(*) FROM chains'
-  curl http://127.0.0.1:32011/readyz")]
+  curl http://127.0.0.1:32011/readyz http://127.0.0.1:32011/metrics")]
 pub struct Serve {
     /// Address of Flight SQL; port 0 takes a free one [default: 127.0.0.1:32010]
     #[arg(long, value_name = "ADDRESS")]
@@ -31,6 +33,9 @@ pub struct Serve {
     /// Address of health and metrics [default: 127.0.0.1:32011]
     #[arg(long, value_name = "ADDRESS")]
     http: Option<SocketAddr>,
+    /// What the lines of the log look like, on stderr
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
 }
 
 impl Serve {
@@ -46,9 +51,17 @@ impl Serve {
         };
         let signals = Signals::take()?;
         let listening = server::listen(&config).await?;
-        let mut stderr = io::stderr();
-        writeln!(stderr, "Flight SQL: {scheme}://{}", listening.flight)?;
-        writeln!(stderr, "Health:     http://{}/healthz", listening.http)?;
+        let flight = format!("{scheme}://{}", listening.flight);
+        let health = format!("http://{}/healthz", listening.http);
+        match self.log_format {
+            LogFormat::Text => {
+                let mut stderr = io::stderr();
+                writeln!(stderr, "Flight SQL: {flight}")?;
+                writeln!(stderr, "Health:     {health}")?;
+            }
+            // Programs read this log: each line is an object.
+            LogFormat::Json => tracing::info!(flight, health, "listening"),
+        }
         listening.until_stopped(signals).await?;
         Ok(Exit::Success)
     }

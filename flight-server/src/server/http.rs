@@ -1,4 +1,4 @@
-//! Health over HTTP, from the threads that answer calls: it is told while all cores compute.
+//! Health and metrics over HTTP, from the threads that answer calls: they are told while all cores compute.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,23 +6,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::service::Server;
+use crate::watch::Exposition;
+
+/// Version of Prometheus's text format.
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Whether the server lives, and takes statements.
 pub struct Health {
     server: Arc<Server>,
+    exposition: Exposition,
     is_stopping: AtomicBool,
 }
 
 impl Health {
     /// Of a server that runs.
-    pub fn new(server: Arc<Server>) -> Self {
+    pub fn new(server: Arc<Server>, exposition: Exposition) -> Self {
         Self {
             server,
+            exposition,
             is_stopping: AtomicBool::new(false),
         }
     }
@@ -42,6 +50,7 @@ pub async fn serve(
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
         .with_state(health);
     axum::serve(listener, router)
         .with_graceful_shutdown(async move { end.cancelled().await })
@@ -58,4 +67,9 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
         StatusCode::OK,
         format!("ready: {running} statements run, {waiting} wait\n"),
     )
+}
+
+async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    let told = health.exposition.tell(&health.server);
+    ([(CONTENT_TYPE, EXPOSITION)], told)
 }

@@ -99,6 +99,16 @@ impl PreparedStatements {
             .retain(|_, prepared| now.duration_since(prepared.used) < self.idle);
     }
 
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.kept().len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn with<T>(
         &self,
         handle: &[u8],

@@ -100,26 +100,29 @@ impl SessionStore {
     /// # Errors
     /// A session that cannot be opened.
     pub fn get(&self, key: &SessionKey, caller: &Caller) -> engine::Result<Arc<Session>> {
-        let mut open = self.open();
-        if let Some(entry) = open.get_mut(key)
-            && entry.session.caller().grants == caller.grants
-        {
-            entry.used = Instant::now();
-            return Ok(Arc::clone(&entry.session));
-        }
-        if open.len() >= self.most {
-            drop_idlest(&mut open);
+        if let Some(session) = known(&mut self.open(), key, caller) {
+            return Ok(session);
         }
         let queries = Some(Arc::clone(&self.queries));
+        // Opened while others find theirs: health and metrics ask for the number of sessions.
         let session = Arc::new(self.sessions.open(caller.clone(), queries)?);
-        open.insert(
-            key.clone(),
-            Entry {
-                session: Arc::clone(&session),
-                used: Instant::now(),
-                cookie: None,
-            },
-        );
+        let mut open = self.open();
+        // Another call of the same session was faster.
+        if let Some(session) = known(&mut open, key, caller) {
+            return Ok(session);
+        }
+        let ended = match open.len() >= self.most {
+            true => take_idlest(&mut open),
+            false => None,
+        };
+        let entry = Entry {
+            session: Arc::clone(&session),
+            used: Instant::now(),
+            cookie: None,
+        };
+        let replaced = open.insert(key.clone(), entry);
+        drop(open);
+        drop((ended, replaced));
         Ok(session)
     }
 
@@ -134,11 +137,15 @@ impl SessionStore {
     }
 
     fn reap_at(&self, now: Instant) {
+        let is_idle = |_: &SessionKey, entry: &mut Entry| {
+            Arc::strong_count(&entry.session) == 1 && now.duration_since(entry.used) >= self.idle
+        };
         let mut open = self.open();
-        open.retain(|_, entry| {
-            Arc::strong_count(&entry.session) > 1 || now.duration_since(entry.used) < self.idle
-        });
+        let idle: Vec<_> = open.extract_if(is_idle).collect();
         self.named().retain(|_, key| open.contains_key(key));
+        drop(open);
+        // Taken apart while others find theirs.
+        drop(idle);
     }
 
     /// How many are open.
@@ -165,15 +172,27 @@ impl SessionStore {
     }
 }
 
-fn drop_idlest(open: &mut HashMap<SessionKey, Entry>) {
+/// The open session, noted as used, unless the caller's roles have changed.
+fn known(
+    open: &mut HashMap<SessionKey, Entry>,
+    key: &SessionKey,
+    caller: &Caller,
+) -> Option<Arc<Session>> {
+    let entry = open.get_mut(key)?;
+    if entry.session.caller().grants != caller.grants {
+        return None;
+    }
+    entry.used = Instant::now();
+    Some(Arc::clone(&entry.session))
+}
+
+fn take_idlest(open: &mut HashMap<SessionKey, Entry>) -> Option<Entry> {
     let idlest = open
         .iter()
         .filter(|(_, entry)| Arc::strong_count(&entry.session) == 1)
         .min_by_key(|(_, entry)| entry.used)
         .map(|(key, _)| key.clone());
-    if let Some(key) = idlest {
-        open.remove(&key);
-    }
+    open.remove(&idlest?)
 }
 
 /// The session that a call's cookies name.

@@ -91,7 +91,7 @@ pub async fn describe(
     };
     match described.await {
         Ok(described) => Ok(described),
-        Err(error) => Err(explained(session, text, error).await),
+        Err(error) => Err(unplanned(session, text, error).await),
     }
 }
 
@@ -136,8 +136,14 @@ pub async fn prepare(
     };
     match prepared.await {
         Ok(prepared) => Ok(prepared),
-        Err(error) => Err(explained(session, text, error).await),
+        Err(error) => Err(unplanned(session, text, error).await),
     }
+}
+
+/// A statement that failed before it was begun is counted and logged like one that failed later.
+async fn unplanned(session: &Session, text: &str, error: Error) -> Status {
+    session.note_failure(text, &error);
+    explained(session, text, error).await
 }
 
 /// One row of NULLs.
