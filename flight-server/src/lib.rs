@@ -21,5 +21,5 @@ pub mod net;
 mod script;
 pub mod server;
 pub mod service;
-mod watched;
 pub mod watch;
+mod watched;
