@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from served import Served, serve
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 300
@@ -63,3 +66,12 @@ def paratope(tmp_path_factory: pytest.TempPathFactory) -> Paratope:
     log = made.lake / "main" / "chains" / "_delta_log"
     assert list(log.glob("*.checkpoint*")), "there is no checkpoint to read"
     return made
+
+
+@pytest.fixture(scope="session")
+def served(paratope: Paratope, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server over a copy of that lake: what clients write there, other checks do not see."""
+    lake = tmp_path_factory.mktemp("served") / "lake"
+    shutil.copytree(paratope.lake, lake)
+    with serve(paratope.binary, lake) as server:
+        yield server
