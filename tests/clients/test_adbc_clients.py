@@ -418,6 +418,24 @@ def test_a_query_in_parts_gives_the_same_rows(served: Served, cursor: Cursor) ->
     assert_same_rows(found, served.in_process("SELECT sequence_id, chain FROM chains"))
 
 
+def test_a_query_is_polled_until_all_its_parts_are_there(served: Served, connection: Connection, cursor: Cursor) -> None:
+    sql = "SELECT sequence_id, chain FROM chains"
+    # With this option, the driver asks by PollFlightInfo; no part more means that all are there.
+    cursor.adbc_statement.set_options(**{"adbc.statement.exec.incremental": "true"})
+    partitions, schema = cursor.adbc_execute_partitions(sql)
+    assert cursor.adbc_statement.get_option_float("adbc.statement.exec.progress") == 1.0
+    found = []
+    while partitions:
+        for partition in partitions:
+            with connection.cursor() as reader:
+                reader.adbc_read_partition(partition)
+                found.append(reader.fetch_arrow_table())
+        partitions, _, _ = cursor.adbc_statement.execute_partitions()
+    rows = pa.concat_tables(found)
+    assert rows.schema.equals(schema)
+    assert_same_rows(rows, served.in_process(sql))
+
+
 def test_statements_commit_by_themselves_and_the_server_says_so(served: Served, cursor: Cursor) -> None:
     cursor.execute("CREATE TABLE committed (k INT)")
     cursor.execute("INSERT INTO committed VALUES (1)")
@@ -483,11 +501,19 @@ def test_connections_have_sessions_of_their_own(served: Served) -> None:
             assert cursor.fetch_arrow_table()["value"].to_pylist() == [expected]
         assert session_options(one)[name] == "1234"
         assert session_options(other)[name] == before
-        one.adbc_connection.set_options(**{f"adbc.flight.sql.session.option.{name}": "4321"})
-        in_one.execute(f"SHOW {name}")
-        assert in_one.fetch_arrow_table()["value"].to_pylist() == ["4321"]
         in_one.execute(f"RESET {name}")
         assert session_options(one)[name] == before
+
+
+@pytest.mark.parametrize("cookies", ["true", "false"])
+def test_an_option_of_a_session_is_set_by_a_call_or_by_sql(served: Served, cookies: str) -> None:
+    name = "datafusion.execution.batch_size"
+    with served.connect(**{"adbc.flight.sql.rpc.with_cookie_middleware": cookies}) as connection, connection.cursor() as cursor:
+        connection.adbc_connection.set_options(**{f"adbc.flight.sql.session.option.{name}": "4321"})
+        cursor.execute(f"SHOW {name}")
+        assert cursor.fetch_arrow_table()["value"].to_pylist() == ["4321"]
+        cursor.execute(f"SET {name} = 1234")
+        assert session_options(connection)[name] == "1234"
 
 
 def test_an_option_that_a_session_may_not_set_is_refused(served: Served) -> None:
@@ -621,10 +647,9 @@ def test_short_queries_get_their_turn_beside_long_ones(apart: Served) -> None:
     with apart.connect() as connection, connection.cursor() as one, connection.cursor() as other:
         readers = [_read_elsewhere(cursor, SILENT)[0] for cursor in (one, other)]
         assert eventually(lambda: len(apart.running()) == 2)
-        start = time.monotonic()
         for _ in range(5):
             assert apart.query("SELECT count(*) AS n FROM generate_series(1, 1000)").to_pylist() == [{"n": 1000}]
-        assert time.monotonic() - start < 10
+        assert len(apart.running()) == 2
         for cursor, reader in zip((one, other), readers, strict=True):
             cursor.adbc_cancel()
             reader.join(10)

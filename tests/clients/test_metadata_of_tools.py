@@ -141,7 +141,7 @@ def test_dbeaver_finds_tables_and_their_columns(client: flight.FlightClient) -> 
         wanted = sql.CommandGetTables(catalog=lake, db_schema_filter_pattern=schema, include_schema=True)
         for table in read(client, wanted).to_pylist():
             columns = pa.ipc.read_schema(pa.py_buffer(table["table_schema"]))
-            place = f'"{lake}"."{table["db_schema_name"]}"."{table["table_name"]}"'
+            place = ".".join(f'"{name.replace(chr(34), chr(34) * 2)}"' for name in (lake, schema, table["table_name"]))
             found = read(client, sql.CommandStatementQuery(query=f"SELECT * FROM {place} LIMIT 3"))
             assert found.schema.remove_metadata().equals(columns.remove_metadata()), place
             keys = sql.CommandGetPrimaryKeys(catalog=lake, db_schema=schema, table=table["table_name"])
