@@ -1,8 +1,8 @@
-"""Benchmarks of ingest, queries and statements, in one command.
+"""Benchmarks of ingest, queries, statements and the Flight SQL server, in one command.
 
     python3 tests/benches/run.py all
 
-Needs Python 3.11 and the network on its first run: it makes an environment with the peers (DuckDB, Polars, DataFusion),
+Needs Python 3.11 and the network on its first run: it makes an environment with the peers (DuckDB, Polars, DataFusion, Sail),
 builds `paratope` with `cargo build --release`, generates the files, measures, and prints tables. See README.md.
 """
 
@@ -18,13 +18,14 @@ import environment
 import report
 
 PEERS = ("duckdb-delta", "duckdb-parquet", "duckdb-newest", "polars-memory", "polars-streaming", "datafusion", "datafusion-pushdown")
+FLIGHT = ("queries", "doget", "ingest", "crowd")
 FORMATS = ("fasta-aa", "fasta-nt", "airr", "oas")
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ingest", "queries", "statements", "all"))
+    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "all"))
     parser.add_argument("--records", type=int, default=1_000_000, help="records of each file to ingest (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="chains to query and change (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of every engine (default: %(default)s)")
@@ -38,6 +39,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--merge-memory", action="store_true", help="statements on a large table within a memory limit, instead of beside the peer")
     parser.add_argument("--memory-rows", type=int, default=5_000_000, help="its chains (default: %(default)s)")
     parser.add_argument("--memory-limit", type=int, default=1024, metavar="MIB", help="query.memory_bytes (default: %(default)s MiB)")
+    parser.add_argument("--flight", nargs="+", choices=FLIGHT, default=list(FLIGHT), help="parts of flight")
+    parser.add_argument("--clients", type=int, default=200, help="clients at the same time (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=60, help="how long they ask (default: %(default)s)")
+    parser.add_argument("--doget-rows", type=int, default=0, metavar="ROWS", help="fetch so many chains only, where memory is short")
+    parser.add_argument("--ingest-rows", type=int, default=500_000, metavar="ROWS", help="rows that clients ingest (default: %(default)s)")
     parser.add_argument("--lake-key", choices=("hash", "version"), default="hash",
                         help="make the lake anew whenever the binary changes, or only when its version does (default: %(default)s)")
     parser.add_argument("--profiles", type=Path, metavar="FOLDER", help="EXPLAIN ANALYZE of each query that is slower than a peer")
@@ -73,6 +79,12 @@ def main() -> None:
         else:
             figures["statements"] = statement_bench.main(
                 binary, given.rows, given.seed, given.threads, given.repeats, given.lake_key, given.lake)
+    if given.what in ("flight", "all"):
+        import flight_bench
+
+        figures["flight"] = flight_bench.main(
+            binary, given.rows, given.seed, given.threads, given.runs, given.lake_key, given.lake, given.flight, given.clients, given.seconds,
+            given.doget_rows, given.ingest_rows)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1) + "\n")
 
