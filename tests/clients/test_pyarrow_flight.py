@@ -122,7 +122,7 @@ def test_a_prepared_statement_takes_parameters_and_is_closed(client: flight.Flig
         assert found["n"].to_pylist() == [value + 1, value + 2]
     request = sql.ActionClosePreparedStatementRequest(prepared_statement_handle=made.prepared_statement_handle)
     assert list(client.do_action(flight.Action("ClosePreparedStatement", packed(request)))) == []
-    with pytest.raises(flight.FlightError, match="no prepared statement"):
+    with pytest.raises(pa.ArrowKeyError, match="no prepared statement"):
         client.get_flight_info(query)
 
 
