@@ -160,7 +160,7 @@ fn literal(value: &ScalarValue) -> Result<Expr> {
         | ScalarValue::Utf8View(Some(text)) => constant(Value::SingleQuotedString(text.clone())),
         ScalarValue::Boolean(Some(flag)) => constant(Value::Boolean(*flag)),
         ScalarValue::Int64(Some(number)) if *number >= 0 => {
-            constant(Value::Number(number.to_string().into(), false))
+            constant(Value::Number(number.to_string(), false))
         }
         ScalarValue::Binary(Some(bytes))
         | ScalarValue::LargeBinary(Some(bytes))

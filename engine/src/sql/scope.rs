@@ -100,7 +100,7 @@ impl Scope {
                     && !pinned.catalog.has_session_table(schema.name, name)
                     && let Ok(snapshot) = reader.snapshot()
                 {
-                    pins.insert(format!("{}.{name}", schema.name), snapshot.version() as u64);
+                    pins.insert(format!("{}.{name}", schema.name), snapshot.version());
                 }
             }
         }

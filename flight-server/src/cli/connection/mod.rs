@@ -19,7 +19,7 @@ pub enum Connection {
     /// A session of this process.
     Local(Arc<Session>),
     /// A server.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// One statement of a script, ready to be sent.

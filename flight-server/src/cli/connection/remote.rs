@@ -128,7 +128,7 @@ impl Remote {
             Credentials::Token(token) => client.set_token(token),
             Credentials::Password(user, password) => {
                 let greeted = client.handshake(&user, &password).await;
-                greeted.map_err(|error| anyhow::anyhow!(failed(error.into())))?;
+                greeted.map_err(|error| anyhow::anyhow!(failed(error)))?;
             }
         }
         let remote = Self { client };
@@ -146,7 +146,7 @@ impl Remote {
     pub async fn execute(&self, text: &str) -> engine::Result<Answer> {
         let mut client = self.client.clone();
         let info = client.execute(text.to_string(), None).await;
-        let info = info.map_err(|error| failed(error.into()))?;
+        let info = info.map_err(failed)?;
         let announced = Arc::new(info.clone().try_decode_schema()?);
         let ticket = info
             .endpoint
@@ -155,7 +155,7 @@ impl Remote {
             .and_then(|endpoint| endpoint.ticket)
             .ok_or_else(|| Error::Internal("the server gave no ticket".into()))?;
         let rows = client.do_get(ticket).await;
-        let rows = rows.map_err(|error| failed(error.into()))?;
+        let rows = rows.map_err(failed)?;
         Ok(Answer::stream(announced, rows.map_err(failed)))
     }
 
@@ -171,7 +171,7 @@ impl Remote {
     async fn schema(&self, text: &str) -> engine::Result<SchemaRef> {
         let mut client = self.client.clone();
         let info = client.execute(text.to_string(), None).await;
-        let info = info.map_err(|error| failed(error.into()))?;
+        let info = info.map_err(failed)?;
         Ok(Arc::new(info.try_decode_schema()?))
     }
 
