@@ -1,5 +1,6 @@
-//! Runs every `slt/<family>/<name>.slt` in an in-process session, one trial a file. Files in
-//! `slt/sql` and `slt/views`, which are about statements and views, have an empty lake of their own.
+//! Runs every `slt/<family>/<name>.slt` twice: in an in-process session, and over Flight SQL against `paratope serve`
+//! (`flight/<family>/<name>`), which must give the same answers and the same errors. Files in `slt/sql` and `slt/views`,
+//! which are about statements and views, have an empty lake of their own, and a server of their own.
 //!
 //! Cells: NULL is `NULL`, the empty text `(empty)`, everything else as Arrow displays it; a line
 //! break within a cell is shown as `\n`. Types of columns are not compared. In a file with
@@ -8,8 +9,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a failed step is a failed test
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -21,12 +23,19 @@ use engine::storage::Access;
 use futures::TryStreamExt as _;
 use sqllogictest::harness::{Arguments, Failed, Trial, glob, run};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
+use tests::binary::Paratope;
+use tests::flight::Client;
+use tests::server::Server;
 use tokio::runtime::Runtime;
+use tonic::Status;
 
 /// Families of functions that are ours; what else a session has is DataFusion's own.
 const FAMILIES: &[&str] = &["ab", "protein", "dna", "plm", "read"];
 /// Ours without a prefix; their files are in `slt/diversity`.
 const DIVERSITY: &[&str] = &["gini", "hamming", "hill", "rarefaction", "shannon"];
+
+/// Files that a server answers otherwise, with the reason.
+const IN_PROCESS_ONLY: &[(&str, &str)] = &[];
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("threads"));
 
@@ -42,11 +51,24 @@ fn main() {
         .cloned()
         .map(|file| Trial::test(address(root, &file), move || run_file(&file)))
         .collect();
+    let shared = Shared::default();
+    for file in &files {
+        let address = address(root, file);
+        if IN_PROCESS_ONLY.iter().any(|(only, _)| *only == address) {
+            continue;
+        }
+        let (file, shared) = (file.clone(), shared.clone());
+        let name = format!("flight/{address}");
+        trials.push(Trial::test(name, move || run_over_flight(&file, &shared)));
+    }
     trials.push(Trial::test(
         "every_function_has_a_file_of_its_own",
         move || every_function_has_a_file(&addresses),
     ));
-    run(&Arguments::from_args(), trials).exit();
+    let conclusion = run(&Arguments::from_args(), trials);
+    // `exit` drops nothing, and a server must not outlive the tests.
+    drop(shared.take());
+    conclusion.exit();
 }
 
 fn files(root: &Path) -> Vec<PathBuf> {
@@ -70,14 +92,10 @@ fn address(root: &Path, file: &Path) -> String {
 }
 
 fn run_file(file: &Path) -> Result<(), Failed> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("a workspace");
     let folder = tempfile::tempdir()?;
     let mut config = Config::default();
     config.lake.url = folder.path().join("lake").display().to_string();
-    let with_lake = |family: &Path| family.ends_with("sql") || family.ends_with("views");
-    let lake = match file.parent().is_some_and(with_lake) {
+    let lake = match has_lake(file) {
         true => Some(RUNTIME.block_on(Lake::init(&config))?.0),
         false => None,
     };
@@ -85,11 +103,79 @@ fn run_file(file: &Path) -> Result<(), Failed> {
         let session = InProcess::over(lake.clone(), &config);
         async { Ok(session) }
     });
-    runner.set_var("REPO".into(), repository.display().to_string());
-    runner.set_var(
-        "DATA".into(),
-        repository.join("tests/data").display().to_string(),
+    runner.set_var("REPO".into(), repository().display().to_string());
+    runner.set_var("DATA".into(), data());
+    runner.run_file(file)?;
+    Ok(())
+}
+
+fn repository() -> &'static Path {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("a workspace")
+}
+
+fn data() -> String {
+    repository().join("tests/data").display().to_string()
+}
+
+/// Whether a file is about the tables and views of a lake.
+fn has_lake(file: &Path) -> bool {
+    let family = file.parent();
+    family.is_some_and(|family| family.ends_with("sql") || family.ends_with("views"))
+}
+
+/// The server of the files that change nothing, started by the first of them.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Option<Server>>>);
+
+impl Shared {
+    fn address(&self) -> Result<SocketAddr, Failed> {
+        let mut server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if server.is_none() {
+            *server = Some(start_server()?);
+        }
+        Ok(server.as_ref().expect("a server").flight())
+    }
+
+    fn take(&self) -> Option<Server> {
+        let mut server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        server.take()
+    }
+}
+
+/// Over an empty lake; its statements reach the test data and the temporary files of the runner, which the command line
+/// reaches anyhow.
+fn start_server() -> Result<Server, Failed> {
+    let folder = tempfile::tempdir()?;
+    let mut config = Config::default();
+    config.lake.url = folder.path().join("lake").display().to_string();
+    RUNTIME.block_on(Lake::init(&config))?;
+    let temporary = std::env::temp_dir().display().to_string();
+    let settings = format!(
+        "[access]\nread = [{:?}, {temporary:?}]\nwrite = [{temporary:?}, \"/dev/null\"]\n",
+        repository().display().to_string()
     );
+    let paratope = Paratope::on(&config.lake.url);
+    Ok(Server::over(paratope, folder, &settings))
+}
+
+fn run_over_flight(file: &Path, shared: &Shared) -> Result<(), Failed> {
+    let own = match has_lake(file) {
+        true => Some(start_server()?),
+        false => None,
+    };
+    let address = match &own {
+        Some(server) => server.flight(),
+        None => shared.address()?,
+    };
+    let mut runner = Runner::new(|| async move {
+        let client = RUNTIME.spawn(Client::connect(address)).await;
+        Ok(OverFlight {
+            client: client.expect("a connection"),
+        })
+    });
+    runner.set_var("REPO".into(), repository().display().to_string());
+    runner.set_var("DATA".into(), data());
     runner.run_file(file)?;
     Ok(())
 }
@@ -145,15 +231,18 @@ async fn answer(session: &Session, sql: &str) -> engine::Result<DBOutput<Default
         let answer = session.execute(statement).await?;
         let columns = answer.schema.fields().len();
         let batches: Vec<RecordBatch> = answer.stream.try_collect().await?;
-        let rows: Vec<Vec<String>> = batches.iter().flat_map(cells).collect();
-        output = if columns == 0 && rows.is_empty() {
-            DBOutput::StatementComplete(0)
-        } else {
-            let types = vec![DefaultColumnType::Any; columns];
-            DBOutput::Rows { types, rows }
-        };
+        output = shown(columns, &batches);
     }
     Ok(output)
+}
+
+fn shown(columns: usize, batches: &[RecordBatch]) -> DBOutput<DefaultColumnType> {
+    let rows: Vec<Vec<String>> = batches.iter().flat_map(cells).collect();
+    if columns == 0 && rows.is_empty() {
+        return DBOutput::StatementComplete(0);
+    }
+    let types = vec![DefaultColumnType::Any; columns];
+    DBOutput::Rows { types, rows }
 }
 
 fn cells(batch: &RecordBatch) -> Vec<Vec<String>> {
@@ -187,6 +276,79 @@ impl AsyncDB for InProcess {
         let work = RUNTIME.spawn(async move { answer(&session, &sql).await });
         work.await
             .unwrap_or_else(|panic| Err(engine::Error::Internal(panic.to_string())))
+    }
+
+    async fn shutdown(&mut self) {}
+}
+
+/// A connection of its own for each connection of a file.
+struct OverFlight {
+    client: Client,
+}
+
+/// What a server says when it refuses. A server points at the token, as the shell does; here its message is turned back
+/// into the engine's own words, which the files expect.
+#[derive(Debug)]
+struct Refused(Status);
+
+/// What a server says of an unknown name, and what the engine says.
+const UNKNOWN: &[(&str, fn(&str) -> String)] = &[
+    ("there is no table ", |name| {
+        let schema = if name.contains('.') { "" } else { "main." };
+        format!("table 'lake.{schema}{name}' not found")
+    }),
+    ("there is no column ", |name| {
+        format!("No field named {name}.")
+    }),
+    ("there is no function ", |name| {
+        format!("Invalid function '{name}'.")
+    }),
+];
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let message = self.0.message();
+        let Some((sentence, place)) = pointed(message) else {
+            return f.write_str(message);
+        };
+        for (words, engines) in UNKNOWN {
+            if let Some(name) = sentence.strip_prefix(words) {
+                let name = name
+                    .split_once("; did you mean")
+                    .map_or(name, |(name, _)| name);
+                return f.write_str(&engines(name));
+            }
+        }
+        // Only the parser tells where.
+        match sentence.starts_with("syntax: ") {
+            true => write!(f, "{sentence} at {place}"),
+            false => f.write_str(sentence),
+        }
+    }
+}
+
+/// The message without the place that is drawn below it, and the place as the parser tells it.
+fn pointed(message: &str) -> Option<(&str, String)> {
+    let (sentence, drawn) = message.rsplit_once("\nline ")?;
+    let (line, rest) = drawn.split_once(", column ")?;
+    let column = rest.split(':').next()?;
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    (is_number(line) && is_number(column))
+        .then(|| (sentence, format!("Line: {line}, Column: {column}")))
+}
+
+impl std::error::Error for Refused {}
+
+#[async_trait]
+impl AsyncDB for OverFlight {
+    type Error = Refused;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Refused> {
+        let (mut client, sql) = (self.client.clone(), sql.to_string());
+        let work = RUNTIME.spawn(async move { client.query(&sql).await });
+        let answer = work.await.expect("an answer").map_err(Refused)?;
+        Ok(shown(answer.schema.fields().len(), &answer.batches))
     }
 
     async fn shutdown(&mut self) {}

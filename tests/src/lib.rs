@@ -8,6 +8,8 @@ pub mod binary;
 pub mod bounds;
 pub mod data;
 pub mod faults;
+pub mod flight;
 pub mod formats;
 pub mod lake;
 pub mod s3;
+pub mod server;
