@@ -291,8 +291,11 @@ struct OverFlight {
 #[derive(Debug)]
 struct Refused(Status);
 
+/// What the engine says of an unknown name.
+type InEngine = fn(&str) -> String;
+
 /// What a server says of an unknown name, and what the engine says.
-const UNKNOWN: &[(&str, fn(&str) -> String)] = &[
+const UNKNOWN: &[(&str, InEngine)] = &[
     ("there is no table ", |name| {
         let schema = if name.contains('.') { "" } else { "main." };
         format!("table 'lake.{schema}{name}' not found")

@@ -24,8 +24,11 @@ fn contigs() -> Vec<u8> {
     data("tenx/filtered_contig.fasta")
 }
 
+/// A column of a table of molecules, and the field that it is.
+type Mapped = (&'static str, &'static str);
+
 /// A sound file of each format, and the columns to map.
-fn samples() -> Vec<(&'static str, Vec<u8>, Vec<(&'static str, &'static str)>)> {
+fn samples() -> Vec<(&'static str, Vec<u8>, Vec<Mapped>)> {
     let made = chains(31, "damage", 8);
     let molecules = vec![("INN", "name"), ("VH", "heavy"), ("VL", "chains")];
     vec![

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _};
+use arrow::array::AsArray as _;
 use arrow::datatypes::{DataType, Field, Fields, Schema, UInt32Type, UnionFields, UnionMode};
 use arrow_flight::sql::{
     CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys,

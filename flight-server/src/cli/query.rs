@@ -154,7 +154,10 @@ impl Query {
             return Ok((Connection::Local(Arc::new(session)), place));
         };
         let remote = Remote::connect(target, self.credentials()?, self.ca.clone()).await?;
-        Ok((Connection::Remote(Box::new(remote)), Some(format!("Server {target}"))))
+        Ok((
+            Connection::Remote(Box::new(remote)),
+            Some(format!("Server {target}")),
+        ))
     }
 
     fn credentials(&self) -> anyhow::Result<Credentials> {
