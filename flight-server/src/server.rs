@@ -88,6 +88,7 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     let (log, entries) = QueryLog::new(lake);
     let queries = Queries::new(limits, sessions.memory_pool())
         .with_log(entries)
+        .with_clock(tokio::runtime::Handle::current())
         .with_literals(settings.log_literals)
         .with_listener(ended);
     let server = Arc::new(Server::new(

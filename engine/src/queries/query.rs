@@ -258,8 +258,15 @@ impl Query {
         self.stop.cancel();
     }
 
+    /// Stops it when its time is over. Kept by threads that do not compute: where all others do, timers are late.
+    pub(super) async fn keep_time(self: Arc<Self>) {
+        tokio::time::sleep_until(self.enqueued + self.timeout).await;
+        self.end(Outcome::TimedOut);
+        self.stop.cancel();
+    }
+
     /// Waits until it is stopped or has taken too long, and says so.
-    pub(super) async fn stopped(&self) -> Error {
+    pub async fn stopped(&self) -> Error {
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = tokio::time::sleep_until(self.enqueued + self.timeout) => {

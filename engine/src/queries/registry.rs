@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -73,6 +74,7 @@ pub struct Queries {
     log: Mutex<Option<mpsc::Sender<LogEntry>>>,
     keeps_literals: bool,
     listener: Option<Listener>,
+    clock: Option<Handle>,
     is_closed: AtomicBool,
 }
 
@@ -97,6 +99,7 @@ impl Queries {
             is_closed: AtomicBool::new(false),
             keeps_literals: false,
             listener: None,
+            clock: None,
         }
     }
 
@@ -104,6 +107,13 @@ impl Queries {
     #[must_use]
     pub fn with_log(mut self, log: mpsc::Sender<LogEntry>) -> Self {
         self.log = Mutex::new(Some(log));
+        self
+    }
+
+    /// Keeps the time of statements on these threads, which must not compute.
+    #[must_use]
+    pub fn with_clock(mut self, threads: Handle) -> Self {
+        self.clock = Some(threads);
         self
     }
 
@@ -138,7 +148,9 @@ impl Queries {
         }
         let query = Arc::new(self.query(request));
         self.live().insert(query.id, Arc::clone(&query));
-        let mut running = Running::new(Arc::clone(self), Arc::clone(&query));
+        let clock = self.clock.as_ref();
+        let clock = clock.map(|threads| threads.spawn(Arc::clone(&query).keep_time()));
+        let mut running = Running::new(Arc::clone(self), Arc::clone(&query), clock);
         let turn = match at_once {
             true => Ok(None),
             false => tokio::select! {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt as _, stream};
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use super::query::{CURRENT, Outcome, Query};
@@ -19,14 +20,20 @@ pub struct Running {
     queries: Arc<Queries>,
     query: Arc<Query>,
     turn: Option<Turn>,
+    clock: Option<JoinHandle<()>>,
 }
 
 impl Running {
-    pub(super) fn new(queries: Arc<Queries>, query: Arc<Query>) -> Self {
+    pub(super) fn new(
+        queries: Arc<Queries>,
+        query: Arc<Query>,
+        clock: Option<JoinHandle<()>>,
+    ) -> Self {
         Self {
             queries,
             query,
             turn: None,
+            clock,
         }
     }
 
@@ -126,6 +133,9 @@ fn within<F: Future>(query: &Arc<Query>, work: F) -> impl Future<Output = F::Out
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if let Some(clock) = &self.clock {
+            clock.abort();
+        }
         self.queries.finish(&self.query);
     }
 }

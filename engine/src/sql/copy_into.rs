@@ -12,6 +12,7 @@ use crate::formats::column_mapping;
 use crate::ingest::{self, Alphabet, IngestOptions, InputSummary, Progress, Status};
 use crate::policy::Deed;
 use crate::session::{Answer, Session};
+use crate::storage::REFUSAL;
 
 /// What the options are called.
 const OPTIONS: &str = "study, subject, sample, repertoire, species, input_format, alphabet, map, replace, max_rejects";
@@ -43,10 +44,13 @@ pub async fn copy_into(
     let failed = |input: &&InputSummary| input.status == Status::Failed;
     match done.inputs.iter().find(failed) {
         Some(first) if done.inputs.iter().all(|input| failed(&input)) => {
-            Err(Error::Invalid(format!(
-                "nothing was read: {}",
-                first.error.as_deref().unwrap_or(&first.source_file)
-            )))
+            let reason = first.error.as_deref().unwrap_or(&first.source_file);
+            let message = format!("nothing was read: {reason}");
+            // The summary of an input keeps the words of its error and not its kind.
+            Err(match reason.contains(REFUSAL) {
+                true => Error::Denied(message),
+                false => Error::Invalid(message),
+            })
         }
         _ => answer(&done.inputs),
     }

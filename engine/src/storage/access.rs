@@ -246,6 +246,9 @@ pub(super) enum Verdict {
     Unresolved,
 }
 
+/// How refusals begin.
+pub const REFUSAL: &str = "statements may not";
+
 impl Verdict {
     /// # Errors
     /// `Denied`, unless the place is allowed.
@@ -257,7 +260,7 @@ impl Verdict {
         match self {
             Self::Allowed => Ok(()),
             Self::Outside => Err(Error::Denied(format!(
-                "statements may not {verb} {shown} here: it is outside the places that this server opens to SQL. Its operator can add the folder or bucket to `{setting}` under [access] in paratope.toml"
+                "{REFUSAL} {verb} {shown} here: it is outside the places that this server opens to SQL. Its operator can add the folder or bucket to `{setting}` under [access] in paratope.toml"
             ))),
             Self::Unresolved => Err(Error::Denied(format!(
                 "{shown} cannot be resolved: a link on the way leads nowhere, or a folder may not be entered"

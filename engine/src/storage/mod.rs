@@ -11,6 +11,7 @@ mod probe;
 mod registry;
 mod stores;
 
+pub(crate) use access::REFUSAL;
 pub use access::{Access, Mode};
 pub(crate) use fence::refusal;
 pub use io::IoThreads;

@@ -292,7 +292,7 @@ async fn a_grpc_server_tells_its_calls_who_is_at_the_other_end() {
             .map(|shown| shown[0].len())
             .unwrap_or_default();
         [
-            ("connection", peer.connection.to_string()),
+            ("peer-connection", peer.connection.to_string()),
             ("certificate", shown.to_string()),
         ]
     });
@@ -321,7 +321,7 @@ async fn a_grpc_server_tells_its_calls_who_is_at_the_other_end() {
                 .parse::<u64>()
                 .unwrap()
         };
-        (header("connection"), header("certificate"))
+        (header("peer-connection"), header("certificate"))
     };
     let (connection, certificate) = call().await;
     assert_eq!(usize::try_from(certificate).unwrap(), ada.der().len());

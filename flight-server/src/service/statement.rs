@@ -181,6 +181,7 @@ pub async fn rows(
         call: call.clone(),
         ticket,
         statement,
+        running: std::sync::Mutex::default(),
     };
     server.cpu.spawn(Arc::new(fetch).run(send, begun));
     match beginning.await {
@@ -196,6 +197,8 @@ struct Fetch {
     call: Call,
     ticket: Ticket,
     statement: StatementTicket,
+    /// The statement that runs.
+    running: std::sync::Mutex<Option<Arc<Query>>>,
 }
 
 type Messages = mpsc::Sender<Result<FlightData, Status>>;
@@ -230,9 +233,32 @@ impl Fetch {
                 next = messages.next() => next,
             };
             let Some(message) = next else { return };
-            if send.send(message).await.is_err() {
+            let sent = tokio::select! {
+                biased;
+                sent = send.send(message) => sent.is_ok(),
+                // A reader that sleeps keeps no statement alive that was stopped.
+                error = self.stopped() => {
+                    drop(messages);
+                    let _ = send.send(Err(status(error))).await;
+                    return;
+                }
+            };
+            if !sent {
                 return;
             }
+        }
+    }
+
+    /// Waits until the statement that runs is stopped or has taken too long.
+    async fn stopped(&self) -> Error {
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        match running {
+            Some(query) => query.stopped().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -296,6 +322,10 @@ impl Fetch {
             })
             .await?;
         self.server.fetches.note(&self.ticket, running.query());
+        *self
+            .running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(running.query()));
         Ok(running)
     }
 
