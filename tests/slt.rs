@@ -319,7 +319,8 @@ impl std::fmt::Display for Refused {
                 let name = name
                     .split_once("; did you mean")
                     .map_or(name, |(name, _)| name);
-                return f.write_str(&engines(name));
+                // The statements of a lake have their own words for it, which the server leaves as they are.
+                return write!(f, "{sentence}; {}", engines(name));
             }
         }
         // Only the parser tells where.

@@ -240,8 +240,9 @@ async fn connections_that_say_nothing_hold_up_nobody() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_answers(&server).await;
     assert_eq!(server.get("/healthz").unwrap().0, 200);
-    for put in &puts {
-        assert!(!put.is_finished());
+    for (nth, put) in puts.iter().enumerate() {
+        // A descriptor that no schema comes with may be refused at once; who says nothing is waited for.
+        assert!(nth % 2 == 0 || !put.is_finished());
         put.abort();
     }
     drop(open);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, Statement as DataFusionStatement};
 use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
@@ -63,6 +63,10 @@ pub async fn plan(session: &Session, statement: Statement) -> Result<Planned> {
     let plan = scope.plan(*statement).await?;
     check(&plan)?;
     let plan = session.admit(plan)?;
+    if let LogicalPlan::Statement(DataFusionStatement::Execute(_)) = &plan {
+        // Only the prepared statement knows its columns.
+        return Ok(done(session.run_in_context(plan).await?));
+    }
     Ok(match plan {
         LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) => Planned {
             schema: Arc::new(plan.schema().as_arrow().clone()),
