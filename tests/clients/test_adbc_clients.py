@@ -472,7 +472,9 @@ def test_an_error_points_at_its_place_and_names_what_is_near(cursor: Cursor, sql
     with pytest.raises(adbc_driver_manager.ProgrammingError, match=message) as raised:
         cursor.execute(sql)
         cursor.fetchall()
-    assert raised.value.status_code == adbc_driver_manager.AdbcStatusCode.INVALID_ARGUMENT
+    # The table that a statement changes is looked up by the lake, the others by the planner.
+    codes = adbc_driver_manager.AdbcStatusCode
+    assert raised.value.status_code == (codes.NOT_FOUND if sql.startswith("INSERT") else codes.INVALID_ARGUMENT)
     text = str(raised.value)
     lines = text.splitlines()
     [marked] = [number for number, line in enumerate(lines) if line.strip().startswith("^")]
