@@ -11,7 +11,7 @@ use arrow_flight::sql::{
 };
 use bytes::Bytes;
 use prost::Message as _;
-use tests::flight::{Client, columns, count, refused};
+use tests::flight::{Client, columns, count, refused, ticket};
 use tests::server::Server;
 use tonic::{Code, Status};
 
@@ -492,4 +492,29 @@ async fn text_that_looks_like_sql_stays_a_value() {
         client.value("SELECT count(*) FROM t").await,
         (2 + attempts.len()).to_string()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_failed_half_way_is_not_begun_again_with_the_same_ticket() {
+    let server = Server::start("");
+    let mut client = server.client().await;
+    client
+        .query("CREATE TABLE t AS SELECT 1 AS n")
+        .await
+        .unwrap();
+    let sql = "UPDATE t SET n = n + CAST($1 AS BIGINT)";
+    let prepared = client.prepare(sql).await.unwrap();
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["10", "no number"]));
+    let rows = rows(vec![("$1", texts)]);
+    let command = CommandPreparedStatementQuery {
+        prepared_statement_handle: prepared.prepared_statement_handle,
+    };
+    let batches = futures::stream::iter([rows.clone()]);
+    client.put(&command, rows.schema(), batches).await.unwrap();
+    let info = client.info(&command).await.unwrap();
+    assert!(client.fetch(ticket(&info)).await.is_err());
+    assert_eq!(client.value("SELECT n FROM t").await, "11");
+    let again = client.fetch(ticket(&info)).await;
+    refused(again.map(|_| ()), Code::Aborted, &["DESCRIBE HISTORY"]);
+    assert_eq!(client.value("SELECT n FROM t").await, "11");
 }

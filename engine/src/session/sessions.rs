@@ -71,7 +71,7 @@ impl Sessions {
     /// A session of `caller`; `queries` are those of its process, where somebody watches them.
     ///
     /// # Errors
-    /// None today.
+    /// A catalog that cannot be registered.
     pub fn open(&self, caller: Caller, queries: Option<Arc<Queries>>) -> Result<Session> {
         let mut state = self.template.clone();
         // Each has catalogs of its own: external tables are a session's.

@@ -14,7 +14,7 @@ use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use bytes::Bytes;
 use engine::Error;
-use engine::queries::{Query, Request, Running};
+use engine::queries::{Outcome, Query, Request, Running};
 use engine::session::{Answer, Planned, Session, Statement};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -58,6 +58,19 @@ pub fn one(session: &Session, text: &str) -> engine::Result<Statement> {
     }
 }
 
+/// The statements that a text is with each row of its parameters.
+fn bound(
+    session: &Session,
+    text: &str,
+    parameters: Option<&Bytes>,
+) -> engine::Result<Vec<Statement>> {
+    let statement = one(session, text)?;
+    match parameters {
+        None => Ok(vec![statement]),
+        Some(bytes) => session.bind(&statement, &rows_of(bytes)?),
+    }
+}
+
 /// Describes a statement with its parameters; nothing is changed.
 ///
 /// # Errors
@@ -68,11 +81,7 @@ pub async fn describe(
     parameters: Option<Bytes>,
 ) -> Result<Described, Status> {
     let described = async {
-        let statement = one(session, text)?;
-        let mut bound = match &parameters {
-            None => vec![statement],
-            Some(bytes) => session.bind(&statement, &rows_of(bytes)?)?,
-        };
+        let mut bound = bound(session, text, parameters.as_ref())?;
         // An empty batch of parameters: no statement is carried out.
         let Some(first) = bound.pop() else {
             return Err(Error::Invalid("no row of parameters was bound".into()));
@@ -264,11 +273,22 @@ impl Fetch {
 
     /// The statements with their parameters.
     fn bound(&self, session: &Session) -> engine::Result<Vec<Statement>> {
-        let statement = one(session, &self.statement.statement)?;
-        match &self.statement.parameters {
-            None => Ok(vec![statement]),
-            Some(bytes) => session.bind(&statement, &rows_of(bytes)?),
-        }
+        let StatementTicket {
+            statement,
+            parameters,
+            ..
+        } = &self.statement;
+        bound(session, statement, parameters.as_ref())
+    }
+
+    /// Whether the statement that runs failed by itself. One that was stopped may have made its commit.
+    fn failed_by_itself(&self) -> bool {
+        let running = self
+            .running
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let outcome = running.as_ref().and_then(|query| query.outcome());
+        matches!(outcome, None | Some(Outcome::Failed(_)))
     }
 
     async fn query(self: &Arc<Self>) -> Result<(SchemaRef, Batches), Status> {
@@ -336,8 +356,8 @@ impl Fetch {
         let batches = match earlier {
             Some(batches) => batches,
             None => {
+                let mut batches = Vec::new();
                 let carried_out = async {
-                    let mut batches = Vec::new();
                     for statement in self.bound(&session)? {
                         let answer = self.start(&session, statement).await?;
                         let schema = Arc::clone(&answer.schema);
@@ -345,15 +365,19 @@ impl Fetch {
                         batches.push(RecordBatch::new_empty(schema));
                         batches.extend(rows);
                     }
-                    Ok(batches)
+                    Ok(())
                 };
                 match carried_out.await {
-                    Ok(batches) => {
+                    Ok(()) => {
                         self.server.changes.end(&self.ticket, Some(batches.clone()));
                         batches
                     }
                     Err(error) => {
-                        self.server.changes.end(&self.ticket, None);
+                        // Fetched again, it may only run again if nothing of it was carried out: of several rows of
+                        // parameters, none.
+                        if batches.is_empty() && self.failed_by_itself() {
+                            self.server.changes.end(&self.ticket, None);
+                        }
                         return Err(explained(&session, text, error).await);
                     }
                 }
@@ -403,13 +427,8 @@ pub async fn update(
 ) -> Result<i64, Status> {
     let session = call.session(server)?;
     let done = async {
-        let statement = one(&session, text)?;
-        let bound = match &parameters {
-            None => vec![statement],
-            Some(bytes) => session.bind(&statement, &rows_of(bytes)?)?,
-        };
         let mut changed = 0;
-        for statement in bound {
+        for statement in bound(&session, text, parameters.as_ref())? {
             let running = server
                 .queries
                 .begin(Request {

@@ -1,3 +1,5 @@
+//! Every metric that is told is listed, and every metric that documents and dashboard name is told.
+
 #![allow(clippy::unwrap_used, clippy::panic)] // a failed unwrap is a failed test
 
 use std::collections::BTreeSet;
