@@ -57,7 +57,7 @@ async fn the_first_rows_leave_before_the_last_are_computed_and_a_lost_reader_end
     // One that has given nothing yet, and may never.
     let silent = "SELECT count(*) FROM generate_series(1, 1000000) AS a CROSS JOIN generate_series(1, 1000000) AS b WHERE a.value * b.value % 7 = 8";
     let mut lost = server.client().await;
-    let waiting = tokio::spawn(async move { lost.start(silent).await.map(|_| ()) });
+    let waiting = tokio::spawn(async move { lost.query(silent).await.map(|_| ()) });
     while running(&mut other).await != "1" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -84,7 +84,8 @@ async fn a_slow_reader_of_a_large_result_costs_the_server_no_memory() {
     }
     assert!(rows > 10_000, "{rows}");
     if let (Some(before), Some(after)) = (before, server.peak_memory()) {
-        let grown = after - before;
+        // The system counts pages now and then, so the peak may seem to shrink.
+        let grown = after.saturating_sub(before);
         assert!(grown < GROWTH, "{} MiB", grown >> 20);
     }
     // The whole of a smaller one comes in order, none lost and none double.

@@ -16,6 +16,7 @@ mod flight_hostile;
 mod flight_ingest;
 mod flight_load;
 mod flight_metadata;
+mod flight_polled;
 mod flight_prepared;
 mod flight_results;
 mod flight_streaming;

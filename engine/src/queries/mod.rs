@@ -8,6 +8,8 @@
 //! | `turns` | who is next: users take turns |
 //! | `memory` | a share of the memory for each |
 //! | `running` | carries a statement out and watches it |
+//! | `progress` | how far it is |
+//! | `spool` | rows that wait for their reader |
 //! | `live` | `system.queries` |
 //! | `trace` | the id of a statement on the lines that its tasks log |
 //! | `log` | `system.query_log` |
@@ -15,9 +17,11 @@
 mod live;
 mod log;
 mod memory;
+mod progress;
 mod query;
 mod registry;
 mod running;
+mod spool;
 mod trace;
 mod turns;
 
@@ -26,6 +30,7 @@ pub use log::{LogEntry, QueryLog};
 pub use query::{Outcome, Query, State};
 pub use registry::{Limits, Queries, Request};
 pub use running::Running;
+pub use spool::Spool;
 pub use trace::follow_tasks;
 
 pub(crate) use memory::Within;

@@ -14,6 +14,7 @@ use tracing::Span;
 use uuid::Uuid;
 
 use super::memory::StatementPool;
+use super::progress::progress;
 use super::registry::Request;
 use crate::error::Error;
 use crate::sql::Masked;
@@ -202,6 +203,12 @@ impl Query {
         self.plan.get().map_or(0, |plan| spilled(plan.as_ref()))
     }
 
+    /// The part of its input that it has read, from 0 to 1, as far as that is known.
+    pub fn progress(&self) -> Option<f64> {
+        let plan = self.plan.get()?;
+        progress(plan.as_ref())
+    }
+
     /// Hash of its optimised plan: equal for equal plans.
     pub fn plan_hash(&self) -> Option<&str> {
         self.plan_hash.get().map(String::as_str)
@@ -258,11 +265,29 @@ impl Query {
         self.stop.cancel();
     }
 
+    /// Stops what is left of it, because nobody reads it any longer.
+    pub fn leave(&self) {
+        self.cancel("its client, who went away");
+    }
+
+    /// Cancelled once it is stopped or over.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
     /// Stops it when its time is over. Kept by threads that do not compute: where all others do, timers are late.
     pub(super) async fn keep_time(self: Arc<Self>) {
         tokio::time::sleep_until(self.enqueued + self.timeout).await;
         self.end(Outcome::TimedOut);
         self.stop.cancel();
+    }
+
+    /// The error that its work ended with: where it was stopped, that, whatever its work says about it.
+    pub(super) async fn stopped_or(&self, error: Error) -> Error {
+        match self.stop.is_cancelled() {
+            true => self.stopped().await,
+            false => error,
+        }
     }
 
     /// Waits until it is stopped or has taken too long, and says so.

@@ -246,7 +246,7 @@ impl Queries {
 
     /// Takes a statement off the list and notes its end.
     pub(super) fn finish(&self, query: &Query) {
-        query.end(Outcome::Cancelled("its client, who went away".into()));
+        query.leave();
         self.live().remove(&query.id);
         let Some(outcome) = query.outcome() else {
             return;

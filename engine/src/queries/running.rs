@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::query::{CURRENT, Outcome, Query};
 use super::registry::Queries;
 use super::turns::Turn;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::session::{Answer, IngestMode, Planned, Rows, Session, Statement};
 
 /// A statement whose turn has come. Dropping it ends the statement.
@@ -77,7 +77,7 @@ impl Running {
                     Some((Ok(batch), Some((rows, running))))
                 }
                 Some(Err(error)) => {
-                    let error = Error::from(error);
+                    let error = query.stopped_or(error.into()).await;
                     query.end(Outcome::Failed(error.to_string()));
                     // Rows that were under way are given up before the end is told.
                     drop(rows);
@@ -118,7 +118,10 @@ impl Running {
         let done = tokio::select! {
             biased;
             stopped = self.query.stopped() => Err(stopped),
-            done = within(&self.query, work) => done,
+            done = within(&self.query, work) => match done {
+                Err(error) => Err(self.query.stopped_or(error).await),
+                done => done,
+            },
         };
         done.inspect_err(|error| self.query.end(Outcome::Failed(error.to_string())))
     }

@@ -10,6 +10,7 @@ mod rows;
 mod runtime;
 mod sessions;
 mod settings;
+mod stoppable;
 mod three_valued_in;
 mod yielding;
 

@@ -15,6 +15,9 @@ use datafusion::physical_plan::joins::{
 };
 use datafusion::physical_plan::unnest::UnnestExec;
 
+use super::stoppable;
+use crate::queries;
+
 /// Puts a pause above operators that give many batches for one.
 #[derive(Debug)]
 pub struct Yielding;
@@ -25,11 +28,17 @@ impl PhysicalOptimizerRule for Yielding {
         plan: Arc<dyn ExecutionPlan>,
         _config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let stop = queries::current().map(|query| query.stop().clone());
         plan.transform_up(|node| {
-            Ok(match multiplies(node.as_ref()) {
-                true => Transformed::yes(Arc::new(CooperativeExec::new(node)) as _),
-                false => Transformed::no(node),
-            })
+            if !multiplies(node.as_ref()) {
+                return Ok(Transformed::no(node));
+            }
+            let stoppable = match &stop {
+                Some(stop) => stoppable::join(node.as_ref(), stop)?,
+                None => None,
+            };
+            let node = stoppable.unwrap_or(node);
+            Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as _))
         })
         .data()
     }

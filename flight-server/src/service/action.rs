@@ -24,6 +24,7 @@ use super::protocol::{
 };
 use super::rpc::{Call, Server};
 use super::status::{malformed, status};
+use super::ticket::{Tickets, seconds};
 use super::{statement, transport};
 
 /// The actions with what each does.
@@ -152,7 +153,8 @@ pub async fn act(server: &Arc<Server>, call: &Call, action: Action) -> Result<Do
                 .and_then(|endpoint| endpoint.ticket)
                 .ok_or_else(|| Status::invalid_argument("the endpoint has no ticket"))?;
             let ticket = server.tickets.read(&ticket.ticket, &call.caller.user)?;
-            let (bytes, end) = server.tickets.renew(ticket);
+            let (bytes, end) = server.tickets.renew(ticket.clone());
+            server.polled.renew(&ticket, seconds(end));
             let endpoint = FlightEndpoint {
                 ticket: Some(WireTicket { ticket: bytes }),
                 expiration_time: Some(transport::timestamp(end)),
@@ -230,11 +232,14 @@ async fn prepare(
 
 fn cancel(server: &Arc<Server>, call: &Call, info: &FlightInfo) -> Result<bool, Status> {
     let mut cancelled = false;
-    for endpoint in &info.endpoint {
-        let Some(ticket) = &endpoint.ticket else {
-            continue;
-        };
-        let ticket = server.tickets.read(&ticket.ticket, &call.caller.user)?;
+    let fetched = info.endpoint.iter().filter_map(|endpoint| {
+        let ticket = endpoint.ticket.as_ref()?;
+        Some(&ticket.ticket)
+    });
+    // One that is polled for has no endpoint yet.
+    let polled = Tickets::is_one(&info.app_metadata).then_some(&info.app_metadata);
+    for ticket in fetched.chain(polled) {
+        let ticket = server.tickets.read(ticket, &call.caller.user)?;
         cancelled |= server.fetches.cancel(&ticket, "its client");
     }
     Ok(cancelled)

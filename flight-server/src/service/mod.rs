@@ -9,6 +9,7 @@
 //! | `command` | what a descriptor asks for |
 //! | `ticket` | signed tickets: what is fetched with them |
 //! | `statement` | queries: described, and their rows |
+//! | `polled` | statements that are computed before they are fetched |
 //! | `change` | statements that change something, carried out once |
 //! | `prepared` | prepared statements and their parameters |
 //! | `ingest` | rows that clients send |
@@ -25,6 +26,7 @@ mod change;
 mod command;
 mod ingest;
 mod metadata;
+mod polled;
 mod prepared;
 mod protocol;
 mod rpc;

@@ -29,13 +29,14 @@ use tonic::{Request, Response, Status, Streaming};
 use super::action::{self, act};
 use super::change::Changes;
 use super::ingest::{ingest, no_transactions};
+use super::polled::Polled;
 use super::prepared::PreparedStatements;
 use super::sent::checked;
 use super::session::{SessionKey, SessionStore};
 use super::statement::{self, Fetches};
 use super::status::status;
-use super::ticket::{Tickets, What};
-use super::{command, metadata, transport};
+use super::ticket::{Tickets, What, seconds};
+use super::{command, metadata, polled, transport};
 use crate::auth::Authenticator;
 use crate::net::Peer;
 
@@ -55,6 +56,8 @@ pub struct Server {
     pub changes: Changes,
     /// Tickets that are being fetched.
     pub fetches: Fetches,
+    /// Tickets that are polled for.
+    pub polled: Polled,
     /// What the parameters of one statement may take, bytes.
     pub parameter_bytes: usize,
     /// Where plans run; calls are answered elsewhere.
@@ -94,6 +97,7 @@ impl Server {
             prepared: PreparedStatements::new(idle, limits.sessions),
             changes: Changes::default(),
             fetches: Fetches::default(),
+            polled: Polled::default(),
             parameter_bytes: limits.message_bytes,
             cpu,
         })
@@ -124,8 +128,9 @@ impl Server {
     pub fn reap(&self) {
         self.sessions.reap();
         self.prepared.reap();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        self.changes.reap(now.map_or(0, |now| now.as_secs()));
+        let now = seconds(SystemTime::now());
+        self.changes.reap(now);
+        self.polled.reap(now);
     }
 }
 
@@ -458,12 +463,25 @@ impl FlightService for Service {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
         let call = self.call(&request).await?;
-        // Rows stream while they are computed: a planned statement is ready to be fetched.
-        let info = self.info(&call, request.into_inner()).await?;
-        let expiration_time = info
-            .endpoint
-            .first()
-            .and_then(|endpoint| endpoint.expiration_time);
+        let descriptor = request.into_inner();
+        let (tickets, user) = (&self.server.tickets, &call.caller.user);
+        if Tickets::is_one(&descriptor.cmd) {
+            let ticket = tickets.read(&descriptor.cmd, user)?;
+            let polled = polled::go_on(&self.server, &ticket).await?;
+            return Ok(Response::new(polled));
+        }
+        let info = self.info(&call, descriptor).await?;
+        let endpoint = info.endpoint.first();
+        if let Some(wire) = endpoint.and_then(|endpoint| endpoint.ticket.clone()) {
+            let ticket = tickets.read(&wire.ticket, user)?;
+            if let Some(What::Statement(statement)) = ticket.what.clone() {
+                let ticket = (wire.ticket, ticket);
+                let begun = polled::begin(&self.server, &call, info, ticket, statement).await?;
+                return Ok(Response::new(begun));
+            }
+        }
+        // Metadata are ready to be fetched.
+        let expiration_time = endpoint.and_then(|endpoint| endpoint.expiration_time);
         Ok(Response::new(PollInfo {
             info: Some(info),
             flight_descriptor: None,
@@ -490,9 +508,10 @@ impl FlightService for Service {
         let bytes = request.into_inner().ticket;
         let ticket = self.server.tickets.read(&bytes, &call.caller.user)?;
         let rows = match ticket.what.clone() {
-            Some(What::Statement(statement)) => {
-                statement::rows(&self.server, &call, ticket, statement).await?
-            }
+            Some(What::Statement(statement)) => match polled::rows(&self.server, &ticket).await? {
+                Some(rows) => rows,
+                None => statement::rows(&self.server, &call, ticket, statement).await?,
+            },
             Some(What::Metadata(bytes)) => {
                 let command = command::of_bytes(&bytes)?;
                 let session = call.session(&self.server)?;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -14,10 +16,10 @@ use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use bytes::Bytes;
 use engine::Error;
-use engine::queries::{Outcome, Query, Request, Running};
+use engine::queries::{Outcome, Query, Request, Running, Spool};
 use engine::session::{Answer, Planned, Session, Statement};
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -185,23 +187,21 @@ pub async fn rows(
 ) -> Result<Rows, Status> {
     let (send, receive) = mpsc::channel(WAITING_MESSAGES);
     let (begun, beginning) = oneshot::channel();
-    let fetch = Fetch {
-        server: Arc::clone(server),
-        call: call.clone(),
-        ticket,
-        statement,
-        running: std::sync::Mutex::default(),
+    let fetch = Arc::new(Fetch::new(server, call, ticket, statement));
+    let reader = Reader {
+        messages: ReceiverStream::new(receive),
+        fetch: Arc::clone(&fetch),
     };
-    server.cpu.spawn(Arc::new(fetch).run(send, begun));
+    server.cpu.spawn(fetch.run(send, begun));
     match beginning.await {
-        Ok(Ok(())) => Ok(ReceiverStream::new(receive).boxed()),
+        Ok(Ok(())) => Ok(reader.boxed()),
         Ok(Err(refused)) => Err(refused),
         Err(_) => Err(Status::internal("the statement ended before it began")),
     }
 }
 
 /// A ticket that is fetched.
-struct Fetch {
+pub struct Fetch {
     server: Arc<Server>,
     call: Call,
     ticket: Ticket,
@@ -210,20 +210,73 @@ struct Fetch {
     running: std::sync::Mutex<Option<Arc<Query>>>,
 }
 
+/// The messages as they are read. Where the reader goes away, the statement is told by a thread that does not compute: those
+/// that do may be where they hear nothing else.
+struct Reader {
+    messages: ReceiverStream<Result<FlightData, Status>>,
+    fetch: Arc<Fetch>,
+}
+
+impl Stream for Reader {
+    type Item = Result<FlightData, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.messages.poll_next_unpin(context)
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(query) = self.fetch.running() {
+            query.leave();
+        }
+    }
+}
+
 type Messages = mpsc::Sender<Result<FlightData, Status>>;
 
 impl Fetch {
+    /// Nothing is carried out yet.
+    pub fn new(
+        server: &Arc<Server>,
+        call: &Call,
+        ticket: Ticket,
+        statement: StatementTicket,
+    ) -> Self {
+        Self {
+            server: Arc::clone(server),
+            call: call.clone(),
+            ticket,
+            statement,
+            running: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Carries the statement out and keeps its rows.
+    ///
+    /// # Errors
+    /// The statement's, as a status.
+    pub async fn spool(self: Arc<Self>) -> Result<Spool, Status> {
+        let session = self.call.session(&self.server)?;
+        let (schema, batches) = self.carry_out().await?;
+        let columns = Arc::clone(&schema);
+        let batches =
+            batches.map(move |batch| transport::convert(&batch?, &columns).map_err(Error::from));
+        Spool::fill(&session, schema, batches).await.map_err(status)
+    }
+
+    async fn carry_out(self: &Arc<Self>) -> Result<(SchemaRef, Batches), Status> {
+        match self.statement.is_change {
+            true => self.change().await,
+            false => self.query().await,
+        }
+    }
+
     async fn run(self: Arc<Self>, send: Messages, begun: oneshot::Sender<Result<(), Status>>) {
-        let start = async {
-            match self.statement.is_change {
-                true => self.change().await,
-                false => self.query().await,
-            }
-        };
         // A client that goes away takes its statement with it, whatever that is waiting for.
         let started = tokio::select! {
             biased;
-            started = start => started,
+            started = self.carry_out() => started,
             () = send.closed() => return,
         };
         let (schema, batches) = match started {
@@ -258,14 +311,17 @@ impl Fetch {
         }
     }
 
-    /// Waits until the statement that runs is stopped or has taken too long.
-    async fn stopped(&self) -> Error {
-        let running = self
-            .running
+    /// The statement that runs.
+    pub fn running(&self) -> Option<Arc<Query>> {
+        self.running
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
-        match running {
+            .clone()
+    }
+
+    /// Waits until the statement that runs is stopped or has taken too long.
+    async fn stopped(&self) -> Error {
+        match self.running() {
             Some(query) => query.stopped().await,
             None => std::future::pending().await,
         }
@@ -283,10 +339,7 @@ impl Fetch {
 
     /// Whether the statement that runs failed by itself. One that was stopped may have made its commit.
     fn failed_by_itself(&self) -> bool {
-        let running = self
-            .running
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let running = self.running();
         let outcome = running.as_ref().and_then(|query| query.outcome());
         matches!(outcome, None | Some(Outcome::Failed(_)))
     }

@@ -121,6 +121,11 @@ impl Tickets {
         (bytes.freeze(), end)
     }
 
+    /// Whether bytes look like a ticket; no message of protobuf begins like one.
+    pub fn is_one(bytes: &Bytes) -> bool {
+        bytes.first() == Some(&FORMAT)
+    }
+
     /// What a ticket of `user` says.
     ///
     /// # Errors
@@ -157,7 +162,8 @@ fn no_randomness(_: ring::error::Unspecified) -> engine::Error {
     engine::Error::Unavailable("the system gives no random numbers".into())
 }
 
-fn seconds(time: SystemTime) -> u64 {
+/// Seconds since 1970.
+pub fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
