@@ -1,6 +1,7 @@
 //! Runs every `slt/<family>/<name>.slt` twice: in an in-process session, and over Flight SQL against `paratope serve`
 //! (`flight/<family>/<name>`), which must give the same answers and the same errors. Files in `slt/sql` and `slt/views`,
-//! which are about statements and views, have an empty lake of their own, and a server of their own.
+//! which are about statements and views, have an empty lake of their own, and a server of their own; they run a third time
+//! on a server with two nodes (`cluster/<family>/<name>`).
 //!
 //! Cells: NULL is `NULL`, the empty text `(empty)`, everything else as Arrow displays it; a line
 //! break within a cell is shown as `\n`. Types of columns are not compared. In a file with
@@ -25,6 +26,7 @@ use sqllogictest::harness::{Arguments, Failed, Trial, glob, run};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tests::binary::Paratope;
 use tests::flight::Client;
+use tests::node::{EVERYTHING_TRAVELS, Node, addresses};
 use tests::server::Server;
 use tokio::runtime::Runtime;
 use tonic::Status;
@@ -56,6 +58,10 @@ fn main() {
         let address = address(root, file);
         if IN_PROCESS_ONLY.iter().any(|(only, _)| *only == address) {
             continue;
+        }
+        if has_lake(file) {
+            let (file, name) = (file.clone(), format!("cluster/{address}"));
+            trials.push(Trial::test(name, move || run_on_cluster(&file)));
         }
         let (file, shared) = (file.clone(), shared.clone());
         let name = format!("flight/{address}");
@@ -132,7 +138,7 @@ impl Shared {
     fn address(&self) -> Result<SocketAddr, Failed> {
         let mut server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if server.is_none() {
-            *server = Some(start_server()?);
+            *server = Some(start_server(0)?.0);
         }
         Ok(server.as_ref().expect("a server").flight())
     }
@@ -144,8 +150,8 @@ impl Shared {
 }
 
 /// Over an empty lake; its statements reach the test data and the temporary files of the runner, which the command line
-/// reaches anyhow.
-fn start_server() -> Result<Server, Failed> {
+/// reaches anyhow. With so many nodes, on which everything is computed that can be.
+fn start_server(nodes: usize) -> Result<(Server, Vec<Node>), Failed> {
     let folder = tempfile::tempdir()?;
     let mut config = Config::default();
     config.lake.url = folder.path().join("lake").display().to_string();
@@ -156,18 +162,36 @@ fn start_server() -> Result<Server, Failed> {
         repository().display().to_string()
     );
     let paratope = Paratope::on(&config.lake.url);
-    Ok(Server::over(paratope, folder, &settings))
+    let nodes: Vec<Node> = (0..nodes).map(|_| Node::start(&paratope, &[])).collect();
+    let settings = match nodes.is_empty() {
+        true => settings,
+        false => {
+            let workers = addresses(&nodes);
+            format!("{settings}[cluster]\nworkers = {workers}\n{EVERYTHING_TRAVELS}")
+        }
+    };
+    Ok((Server::over(paratope, folder, &settings), nodes))
 }
 
 fn run_over_flight(file: &Path, shared: &Shared) -> Result<(), Failed> {
     let own = match has_lake(file) {
-        true => Some(start_server()?),
+        true => Some(start_server(0)?.0),
         false => None,
     };
     let address = match &own {
         Some(server) => server.flight(),
         None => shared.address()?,
     };
+    run_against(file, address)
+}
+
+/// A file about tables, on a server that leaves what it can to two nodes.
+fn run_on_cluster(file: &Path) -> Result<(), Failed> {
+    let (server, _nodes) = start_server(2)?;
+    run_against(file, server.flight())
+}
+
+fn run_against(file: &Path, address: SocketAddr) -> Result<(), Failed> {
     let mut runner = Runner::new(|| async move {
         let client = RUNTIME.spawn(Client::connect(address)).await;
         Ok(OverFlight {

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::storage::IoThreads;
 
+mod cluster;
 mod server;
 
+pub use cluster::ClusterConfig;
 pub use server::{AuthConfig, LimitsConfig, ServerConfig, TlsConfig};
 
 /// Everything that can be configured.
@@ -34,6 +36,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// How the server listens, whom it lets in, and how much each may take.
     pub server: ServerConfig,
+    /// Other machines that compute parts of queries.
+    pub cluster: ClusterConfig,
 }
 
 /// Where the lake lies.
@@ -252,6 +256,7 @@ impl Config {
     pub fn to_toml(&self) -> Result<String> {
         let shown = Self {
             storage: self.storage.masked(),
+            cluster: self.cluster.masked(),
             ..self.clone()
         };
         toml::to_string(&shown).map_err(|error| Error::Internal(error.to_string()))

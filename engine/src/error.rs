@@ -113,7 +113,7 @@ impl From<object_store::Error> for Error {
             Store::InvalidPath { .. } | Store::UnknownConfigurationKey { .. } => {
                 Self::Invalid(error.to_string())
             }
-            _ => Self::Unavailable(chain(&error)),
+            _ => Self::Unavailable(causes(&error)),
         }
     }
 }
@@ -196,7 +196,7 @@ fn parser_message(error: &ParserError) -> String {
 }
 
 /// An error with its causes, without repeating what an outer message already says.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod config;
+pub mod distributed;
 pub mod error;
 pub mod export;
 pub mod formats;

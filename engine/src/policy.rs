@@ -109,6 +109,7 @@ impl Grants {
             (Deed::Write, true) => Role::Writer,
             // What runs is everybody's own; whose rows are shown is decided where they are made.
             (Deed::Read, false) if object == Some(crate::queries::TABLE) => Role::Reader,
+            (Deed::Read, false) if object == Some(crate::distributed::TABLE) => Role::Reader,
             (Deed::Read, false) if object == Some(QUERY_LOG) => Role::Admin,
             (Deed::Read, false) => Role::Writer,
             (Deed::Write, false) => Role::Admin,

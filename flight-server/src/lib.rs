@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `cli` | the `paratope` binary: one file per verb |
 //! | `server` | `paratope serve`: listeners, threads, the end |
+//! | `worker` | `paratope worker`: a node of a cluster |
 //! | `service` | Flight SQL: what each call does |
 //! | `auth`, `net` | who is let in; TLS and connections |
 //! | `watched` | files that are read again when they change |
@@ -23,3 +24,4 @@ pub mod server;
 pub mod service;
 pub mod watch;
 mod watched;
+pub mod worker;

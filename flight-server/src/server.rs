@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use engine::Lake;
 use engine::config::{Config, threads};
+use engine::distributed::Cluster;
 use engine::policy::QUERY_LOG;
 use engine::queries::{Limits, Queries, QueryLog, follow_tasks};
 use engine::session::{STACK_BYTES, Sessions};
@@ -79,7 +80,9 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
         .build()
         .context("cannot start threads")?;
     let access = Access::listed(config)?;
-    let sessions = Sessions::new(Some(Arc::clone(&lake)), config, access)?;
+    let cluster = Cluster::open(&config.cluster, IoThreads::current()?).await?;
+    cluster.watch();
+    let sessions = Sessions::new(Some(Arc::clone(&lake)), config, access)?.with_cluster(cluster)?;
     let limits = Limits::new(
         &settings.limits,
         threads(config.query.threads),

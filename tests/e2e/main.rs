@@ -8,6 +8,7 @@ mod azure;
 mod bad;
 mod catalog;
 mod cells;
+mod cluster;
 mod complete;
 mod corpora;
 mod damage;

@@ -11,5 +11,6 @@ pub mod faults;
 pub mod flight;
 pub mod formats;
 pub mod lake;
+pub mod node;
 pub mod s3;
 pub mod server;

@@ -32,6 +32,11 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     .concat()
 }
 
+/// Whether a function costs so much for each row that spreading few rows over many machines pays: it aligns sequences.
+pub fn is_expensive(name: &str) -> bool {
+    ab::ALIGNING.contains(&name)
+}
+
 /// Every aggregate function.
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     diversity::aggregates()

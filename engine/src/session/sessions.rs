@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::{CatalogProviderList as _, MemoryCatalogProviderList};
 use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{FunctionRegistry as _, SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionContext;
 
@@ -13,10 +14,11 @@ use super::{
 };
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
 use crate::config::Config;
+use crate::distributed::{self, Cluster, LiveNodes};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::queries::{self, LiveQueries, Queries};
-use crate::storage::Access;
+use crate::storage::{Access, Registry};
 use crate::table_functions;
 
 /// Opens sessions over one lake. They share a memory limit, caches and connections to stores.
@@ -25,6 +27,7 @@ pub struct Sessions {
     lake: Option<Arc<Lake>>,
     config: Config,
     access: Access,
+    cluster: Option<Arc<Cluster>>,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -65,7 +68,39 @@ impl Sessions {
             lake,
             config: config.clone(),
             access,
+            cluster: None,
         })
+    }
+
+    /// The same, whose queries are computed by `cluster` where that is worth it.
+    ///
+    /// # Errors
+    /// Options that `datafusion-distributed` refuses.
+    pub fn with_cluster(mut self, cluster: Arc<Cluster>) -> Result<Self> {
+        self.template = distributed::distributed(self.template, &cluster)?;
+        self.cluster = Some(cluster);
+        Ok(self)
+    }
+
+    /// The other nodes, where there may be any.
+    pub fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.cluster.as_ref()
+    }
+
+    /// What parts of others' plans run in: the memory and the caches of the sessions, and the lake's files alone.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no lake.
+    pub fn lake_runtime(&self) -> Result<Arc<RuntimeEnv>> {
+        let runtime = self.template.runtime_env();
+        let registry = Registry::new(self.config.storage.clone(), Access::nothing(&self.config)?);
+        let runtime = RuntimeEnv {
+            object_store_registry: Arc::new(registry),
+            ..runtime.as_ref().clone()
+        };
+        let runtime = Arc::new(runtime);
+        register_store(&runtime, self.lake()?)?;
+        Ok(runtime)
     }
 
     /// A session of `caller`; `queries` are those of its process, where somebody watches them.
@@ -84,6 +119,10 @@ impl Sessions {
         if let (Some(catalog), Some(queries)) = (&catalog, &queries) {
             let live = LiveQueries::new(Arc::clone(queries), &caller.user, &caller.grants);
             catalog.lay_over(SCHEMAS[1], queries::TABLE, Arc::new(live));
+        }
+        if let (Some(catalog), Some(cluster)) = (&catalog, &self.cluster) {
+            let nodes = LiveNodes::new(Arc::clone(cluster));
+            catalog.lay_over(SCHEMAS[1], distributed::TABLE, Arc::new(nodes));
         }
         if catalog.is_none() {
             let default = datafusion::catalog::MemoryCatalogProvider::new();

@@ -13,11 +13,13 @@ use datafusion::common::exec_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr_common::physical_expr::proto_encode::PhysicalExprEncodeCtx;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{
     HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, SortMergeJoinExec,
 };
+use datafusion_proto::protobuf::PhysicalExprNode;
 use tokio_util::sync::CancellationToken;
 
 /// The join with a condition that `stop` ends; `None` for operators that are no joins or have no condition.
@@ -121,6 +123,14 @@ impl PhysicalExpr for Stoppable {
             inner,
             stop: self.stop.clone(),
         }))
+    }
+
+    /// Other nodes have the condition alone: their tasks end when nobody reads them.
+    fn try_to_proto(
+        &self,
+        context: &PhysicalExprEncodeCtx<'_>,
+    ) -> Result<Option<PhysicalExprNode>> {
+        context.encode_child(&self.inner).map(Some)
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

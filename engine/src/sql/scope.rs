@@ -23,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 use super::resolve::split_moment;
 use super::{calls, changes, resolve};
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS, views};
+use crate::distributed;
 use crate::error::{Error, Result};
 use crate::policy::Deed;
 use crate::queries::{self, Query};
@@ -149,7 +150,11 @@ impl Scope {
         if let Some(query) = &self.query {
             query.note_plan(&physical, || plan_hash(plan));
         }
-        let stream = execute_stream(physical, self.task_context())?;
+        let context = self.task_context();
+        let stream = match distributed::is_distributed(&physical) {
+            true => distributed::run(&self.state, plan, physical, context)?,
+            false => execute_stream(physical, context)?,
+        };
         let schema = stream.schema();
         // information_schema looks views up while its rows are read, and they are planned in this state.
         let state = Arc::clone(&self.state);

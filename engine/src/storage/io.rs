@@ -9,6 +9,7 @@ use std::fmt;
 
 use object_store::client::SpawnedReqwestConnector;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// Threads that make requests.
 #[derive(Clone)]
@@ -23,6 +24,14 @@ impl IoThreads {
         Handle::try_current()
             .map(Self)
             .map_err(|error| crate::Error::Internal(error.to_string()))
+    }
+
+    /// Does some work on them.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.0.spawn(work)
     }
 
     pub(super) fn connector(&self) -> SpawnedReqwestConnector {

@@ -49,7 +49,7 @@ pub struct Storage {
 
 /// Scheme of the lake's own store in plans: no location that a user writes has it, so what a plan reads of the lake was
 /// put there by the lake's tables and by no file name in a statement.
-const LAKE_SCHEME: &str = "lake";
+pub(crate) const LAKE_SCHEME: &str = "lake";
 
 impl Storage {
     /// Opens the folder of a lake, given as a path or URL: nothing but this folder can be reached with it. Nothing is read

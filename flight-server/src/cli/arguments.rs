@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use engine::config::Config;
 
 use super::logging::Reader;
-use super::{config, function, ingest, init, query, quickstart, serve};
+use super::{config, function, ingest, init, query, quickstart, serve, worker};
 
 /// An analytical query engine for antibody discovery.
 ///
@@ -71,6 +71,7 @@ pub enum Command {
     Ingest(ingest::Ingest),
     Query(query::Query),
     Serve(serve::Serve),
+    Worker(worker::Worker),
     Function(function::Function),
     Config(config::ConfigCommand),
 }
@@ -80,6 +81,7 @@ impl Command {
     pub fn reader(&self) -> Reader {
         match self {
             Self::Serve(serve) => Reader::Operator(serve.log_format),
+            Self::Worker(worker) => Reader::Operator(worker.log_format),
             _ => Reader::Person,
         }
     }

@@ -22,6 +22,7 @@ mod serve;
 
 mod shell;
 mod shipped;
+mod worker;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -80,6 +81,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Ingest(command) => command.run(&cli.shared).await,
         Command::Query(command) => command.run(&cli.shared).await,
         Command::Serve(command) => command.run(&cli.shared).await,
+        Command::Worker(command) => command.run(&cli.shared).await,
         Command::Function(command) => command.run(&cli.shared).await,
         Command::Config(command) => command.run(&cli.shared),
     }

@@ -9,8 +9,9 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use engine::config::{Config, LakeConfig};
-use engine::session::Session;
-use engine::storage::Access;
+use engine::distributed::Cluster;
+use engine::session::{Caller, Sessions};
+use engine::storage::{Access, IoThreads};
 use engine::{Error, Lake};
 
 use super::arguments::Shared;
@@ -73,6 +74,14 @@ pub struct Query {
     /// system's]
     #[arg(long, value_name = "FILE", requires = "connect")]
     ca: Option<PathBuf>,
+    /// Nodes that compute parts of the queries, separated by commas (`paratope worker` starts one)
+    #[arg(
+        long,
+        value_name = "URL,…",
+        value_delimiter = ',',
+        conflicts_with = "connect"
+    )]
+    workers: Vec<String>,
     /// Print the time of each statement, its rows included, to stderr
     #[arg(long)]
     timing: bool,
@@ -81,7 +90,10 @@ pub struct Query {
 impl Query {
     /// Runs the command.
     pub async fn run(self, shared: &Shared) -> anyhow::Result<Exit> {
-        let config = shared.load()?;
+        let mut config = shared.load()?;
+        if !self.workers.is_empty() {
+            config.cluster.workers.clone_from(&self.workers);
+        }
         let output = self.output.as_deref();
         let format = self.format.unwrap_or_else(|| Format::default_for(output));
         if format.is_binary() && output.is_none() && io::stdout().is_terminal() {
@@ -150,7 +162,16 @@ impl Query {
         let Some(target) = &self.connect else {
             let lake = open(shared, config).await?;
             let place = lake.as_ref().map(|lake| format!("Lake {}", lake.url()));
-            let session = Session::new(lake, config, Access::everything(config)?)?;
+            let sessions = Sessions::new(lake, config, Access::everything(config)?)?;
+            let sessions = match config.cluster.workers.is_empty() {
+                true => sessions,
+                false => {
+                    let cluster = Cluster::open(&config.cluster, IoThreads::current()?).await?;
+                    cluster.watch();
+                    sessions.with_cluster(cluster)?
+                }
+            };
+            let session = sessions.open(Caller::local(), None)?;
             return Ok((Connection::Local(Arc::new(session)), place));
         };
         let remote = Remote::connect(target, self.credentials()?, self.ca.clone()).await?;

@@ -33,6 +33,10 @@ pub struct Serve {
     /// Address of health and metrics [default: 127.0.0.1:32011]
     #[arg(long, value_name = "ADDRESS")]
     http: Option<SocketAddr>,
+    /// Nodes that compute parts of queries, separated by commas; others may join by themselves
+    /// (`paratope worker --join`)
+    #[arg(long, value_name = "URL,…", value_delimiter = ',')]
+    workers: Vec<String>,
     /// What the lines of the log look like, on stderr
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -45,6 +49,10 @@ impl Serve {
         let settings = &mut config.server;
         settings.listen = self.listen.unwrap_or(settings.listen);
         settings.http = self.http.unwrap_or(settings.http);
+        if !self.workers.is_empty() {
+            config.cluster.workers = self.workers;
+        }
+        let settings = &config.server;
         let scheme = match settings.tls.certificate {
             Some(_) => "grpc+tls",
             None => "grpc",

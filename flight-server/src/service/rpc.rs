@@ -16,6 +16,7 @@ use arrow_flight::{
 };
 use bytes::Bytes;
 use engine::config::LimitsConfig;
+use engine::distributed::TOKEN_HEADER;
 use engine::queries::Queries;
 use engine::session::{Caller, Session, Sessions};
 use futures::stream::{self, BoxStream};
@@ -39,6 +40,7 @@ use super::ticket::{Tickets, What, seconds};
 use super::{command, metadata, polled, transport};
 use crate::auth::Authenticator;
 use crate::net::Peer;
+use crate::worker::{JOIN, check_token};
 
 /// What all calls share.
 pub struct Server {
@@ -197,6 +199,30 @@ impl Service {
             key,
             has_cookie,
         })
+    }
+
+    /// A node says that it is there.
+    async fn join(
+        &self,
+        request: Request<Action>,
+    ) -> Result<Response<<Self as FlightService>::DoActionStream>, Status> {
+        let sessions = self.server.sessions.shared();
+        let token = sessions.config().cluster.token.as_deref();
+        let given = request.metadata().get(TOKEN_HEADER);
+        check_token(token, given.map(|given| given.as_encoded_bytes()))?;
+        let peer = request.extensions().get::<Peer>();
+        let is_near = peer.is_some_and(|peer| peer.address.ip().is_loopback());
+        if token.is_none() && !is_near {
+            return Err(Status::permission_denied(
+                "nodes of other machines join with a token: set cluster.token, the same on every node",
+            ));
+        }
+        let cluster = sessions
+            .cluster()
+            .ok_or_else(|| Status::unimplemented("this server has no cluster"))?;
+        let address = String::from_utf8_lossy(&request.get_ref().body);
+        cluster.join(&address).await.map_err(status)?;
+        Ok(Response::new(stream::empty().boxed()))
     }
 
     /// What a descriptor asks for, as a schema and a ticket.
@@ -541,6 +567,10 @@ impl FlightService for Service {
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
+        if request.get_ref().r#type == JOIN {
+            // Nodes are no users: the token of the cluster lets them in.
+            return self.join(request).await;
+        }
         let call = self.call(&request).await?;
         let done = act(&self.server, &call, request.into_inner()).await?;
         let results = done.body.map(|body| Ok(arrow_flight::Result { body }));

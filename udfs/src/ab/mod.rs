@@ -26,6 +26,25 @@ use std::sync::Arc;
 
 use datafusion_expr::ScalarUDF;
 
+/// Those that align their sequences.
+pub const ALIGNING: [&str; 15] = [
+    "ab_align",
+    "ab_cdr1",
+    "ab_cdr2",
+    "ab_cdr3",
+    "ab_cdr_lengths",
+    "ab_chain",
+    "ab_domains",
+    "ab_identity",
+    "ab_index",
+    "ab_junction",
+    "ab_liabilities",
+    "ab_locus",
+    "ab_number",
+    "ab_regions",
+    "ab_residue",
+];
+
 /// The functions of this family.
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![

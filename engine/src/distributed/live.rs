@@ -1,0 +1,86 @@
+//! `system.nodes`: the nodes of the cluster, as a table.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::error::Result as DFResult;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::cluster::{Cluster, Node, NodeState};
+use crate::error::Result;
+
+/// The table.
+#[derive(Debug)]
+pub struct LiveNodes {
+    cluster: Arc<Cluster>,
+    schema: SchemaRef,
+}
+
+impl LiveNodes {
+    /// The nodes of `cluster`.
+    pub fn new(cluster: Arc<Cluster>) -> Self {
+        let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let schema = Schema::new(vec![
+            Field::new("address", DataType::Utf8, false),
+            Field::new("state", DataType::Utf8, false),
+            Field::new("version", DataType::Utf8, true),
+            Field::new("seen_at", time, true),
+            Field::new("reason", DataType::Utf8, true),
+        ]);
+        Self {
+            cluster,
+            schema: Arc::new(schema),
+        }
+    }
+
+    fn rows(&self) -> Result<RecordBatch> {
+        let nodes = self.cluster.nodes();
+        let texts = |of: fn(&Node) -> Option<String>| -> ArrayRef {
+            Arc::new(nodes.values().map(of).collect::<StringArray>())
+        };
+        let addresses = StringArray::from_iter_values(nodes.keys().map(|url| url.as_str()));
+        let seen: TimestampMicrosecondArray = nodes
+            .values()
+            .map(|node| node.seen_at.map(|at| at.timestamp_micros()))
+            .collect();
+        Ok(RecordBatch::try_new(
+            Arc::clone(&self.schema),
+            vec![
+                Arc::new(addresses),
+                texts(|node| Some(node.state.to_string())),
+                texts(|node| node.version.clone()),
+                Arc::new(seen.with_timezone("UTC")),
+                texts(|node| match &node.state {
+                    NodeState::Lost(reason) => Some(reason.clone()),
+                    _ => None,
+                }),
+            ],
+        )?)
+    }
+}
+
+#[async_trait]
+impl TableProvider for LiveNodes {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DFResult<Arc<dyn ExecutionPlan>> {
+        let rows = MemTable::try_new(self.schema(), vec![vec![self.rows()?]])?;
+        rows.scan(state, projection, filters, limit).await
+    }
+}

@@ -1,0 +1,33 @@
+//! The same plans on many machines: which nodes there are, what travels to them, and how a node carries it out. The engine
+//! below is `datafusion-distributed`.
+//!
+//! | module | |
+//! |---|---|
+//! | `cluster` | the nodes, and whether each can be given work |
+//! | `channels` | connections to nodes |
+//! | `planner` | which plans are distributed |
+//! | `spread` | how a scan is split over tasks |
+//! | `retry` | queries that outlive a node |
+//! | `live` | `system.nodes` |
+//! | `node` | a node's side |
+
+mod channels;
+mod cluster;
+mod live;
+mod node;
+mod planner;
+mod retry;
+mod spread;
+
+pub use cluster::{Cluster, Node, NodeState};
+pub(crate) use live::LiveNodes;
+pub use node::{VERSION, worker};
+pub(crate) use planner::distributed;
+pub(crate) use retry::{is_distributed, run};
+
+/// Name of the table of nodes in the schema `system`.
+pub const TABLE: &str = "nodes";
+/// Header that carries the token of the cluster.
+pub const TOKEN_HEADER: &str = "x-paratope-cluster";
+/// What a node that is stopping says to whoever asks for its version.
+pub const DRAINING: &str = "draining";

@@ -1,0 +1,47 @@
+//! A node's side: plans come, and are carried out with the node's own lake, memory and functions.
+
+use std::sync::Arc;
+
+use datafusion::error::Result as DFResult;
+use datafusion::execution::{FunctionRegistry as _, SessionState};
+use datafusion_distributed::{DistributedExt as _, Worker, WorkerQueryContext};
+
+use super::channels::Channels;
+use crate::error::Result;
+use crate::session::Sessions;
+use crate::storage::IoThreads;
+
+/// Nodes work together only where this is equal.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What carries out plans that come from the cluster. They reach the lake of `sessions` and nothing else.
+///
+/// # Errors
+/// A token that no header can hold; a runtime that cannot be built.
+pub fn worker(sessions: &Sessions, io: IoThreads) -> Result<Worker> {
+    let token = sessions.config().cluster.token.as_deref();
+    let channels = Arc::new(Channels::new(io, token)?);
+    let runtime = sessions.lake_runtime()?;
+    Ok(
+        Worker::from_session_builder(move |query: WorkerQueryContext| {
+            let channels = Arc::clone(&channels);
+            async move { session(query, &channels) }
+        })
+        .with_runtime_env(runtime)
+        .with_version(VERSION),
+    )
+}
+
+fn session(query: WorkerQueryContext, channels: &Arc<Channels>) -> DFResult<SessionState> {
+    let mut state = query
+        .builder
+        .with_distributed_channel_resolver(Arc::clone(channels) as Arc<_>)
+        .build();
+    for function in udfs::all() {
+        state.register_udf(function)?;
+    }
+    for function in udfs::aggregates() {
+        state.register_udaf(function)?;
+    }
+    Ok(state)
+}

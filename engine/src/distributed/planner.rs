@@ -1,0 +1,230 @@
+//! Which plans are distributed: those that read enough of the lake, or compute enough, to be worth the way, and that every
+//! node can carry out.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session as DataFusionSession;
+use datafusion::common::internal_datafusion_err;
+use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{LogicalPlan, PlanType, StringifiedPlan};
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_plan::analyze::AnalyzeExec;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::explain::ExplainExec;
+use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _};
+use datafusion_distributed::{
+    DesiredTaskCountEvent, DistributedCodec, DistributedExt as _, RouteTasksEvent,
+    RouteTasksEventResponse, ScaleUpLeafNodeEvent, SessionStateBuilderExt as _, WorkerResolver,
+    display_plan_ascii,
+};
+use datafusion_proto::bytes::physical_plan_to_bytes_with_extension_codec;
+
+use super::cluster::Cluster;
+use super::retry::is_distributed;
+use super::spread::{self, IS_EXPENSIVE};
+use crate::config::ClusterConfig;
+
+tokio::task_local! {
+    /// A plan of this process that is to be distributed.
+    static LOCAL: Arc<dyn ExecutionPlan>;
+}
+
+/// The session, whose plans are distributed over `cluster` where that is worth it.
+///
+/// # Errors
+/// Options that `datafusion-distributed` refuses.
+pub(crate) fn distributed(state: SessionState, cluster: &Arc<Cluster>) -> Result<SessionState> {
+    let config = Arc::new(cluster.config().clone());
+    let desired = {
+        let config = Arc::clone(&config);
+        move |event: DesiredTaskCountEvent<'_>| spread::desired(event, &config)
+    };
+    let nodes = Arc::clone(cluster);
+    // Task n of equal plans goes to the same node, whose caches hold its files.
+    let route = move |event: RouteTasksEvent<'_>| {
+        let routed = nodes.get_urls().map(|urls| {
+            let urls = urls.iter().cycle().take(event.task_count);
+            RouteTasksEventResponse::new(urls.cloned().collect())
+        });
+        Some(routed)
+    };
+    let spread = |event: ScaleUpLeafNodeEvent<'_>| spread::spread(event);
+    let mut state = SessionStateBuilder::new_from_existing(state);
+    if let Some(config) = state.config() {
+        config.set_extension(Arc::clone(cluster));
+    }
+    let state = state
+        .with_query_planner(Arc::new(Made))
+        .with_distributed_planner()
+        .with_distributed_worker_resolver(Arc::clone(cluster) as Arc<dyn WorkerResolver>)
+        .with_distributed_channel_resolver(cluster.channels() as Arc<_>)
+        .with_distributed_desired_task_count_handler(desired)
+        .with_distributed_scale_up_leaf_node_handler(spread)
+        .with_distributed_route_tasks_handler(route)
+        .build();
+    // Subqueries that should give one value and give several would not be noticed as joins.
+    let mut builder = SessionStateBuilder::new_from_existing(state);
+    if let Some(config) = builder.config() {
+        let options = &mut config.options_mut().optimizer;
+        options.enable_physical_uncorrelated_scalar_subquery = true;
+    }
+    let state = builder.build();
+    let planner = Planner {
+        distributing: Arc::clone(state.query_planner()),
+        cluster: Arc::clone(cluster),
+    };
+    Ok(SessionStateBuilder::new_from_existing(state)
+        .with_query_planner(Arc::new(planner))
+        .build())
+}
+
+/// Plans for this process, and distributes what is worth it.
+#[derive(Debug)]
+struct Planner {
+    distributing: Arc<dyn QueryPlanner + Send + Sync>,
+    cluster: Arc<Cluster>,
+}
+
+#[async_trait]
+impl QueryPlanner for Planner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn DataFusionSession,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let local = DefaultPhysicalPlanner::default()
+            .create_physical_plan(plan, session)
+            .await?;
+        if let (LogicalPlan::Explain(explain), Some(shown)) =
+            (plan, local.downcast_ref::<ExplainExec>())
+        {
+            let explained = self.create_physical_plan(&explain.plan, session).await?;
+            return Ok(match is_distributed(&explained) {
+                true => Arc::new(shown_distributed(shown, explained.as_ref())),
+                false => local,
+            });
+        }
+        let is_expensive = is_expensive(&local)?;
+        if self.cluster.is_alone() || !is_worth_it(&local, self.cluster.config(), is_expensive)? {
+            return Ok(local);
+        }
+        if let Err(error) = travels(&local, session) {
+            tracing::warn!(
+                error = error.strip_backtrace(),
+                "a plan cannot travel, and is computed here"
+            );
+            return Ok(local);
+        }
+        let distributing = self.distributing.create_physical_plan(plan, session);
+        LOCAL
+            .scope(local, IS_EXPENSIVE.scope(is_expensive, distributing))
+            .await
+    }
+}
+
+/// What EXPLAIN shows, with the stages and their tasks in place of the local plan.
+fn shown_distributed(shown: &ExplainExec, plan: &dyn ExecutionPlan) -> ExplainExec {
+    let stages = display_plan_ascii(plan, false);
+    let plans = shown.stringified_plans().iter().map(|each| {
+        match each.plan_type == PlanType::FinalPhysicalPlan {
+            true => StringifiedPlan::new(PlanType::FinalPhysicalPlan, stages.as_str()),
+            false => each.clone(),
+        }
+    });
+    ExplainExec::new(shown.schema(), plans.collect(), shown.verbose())
+}
+
+/// The plan that was made already.
+#[derive(Debug)]
+struct Made;
+
+#[async_trait]
+impl QueryPlanner for Made {
+    async fn create_physical_plan(
+        &self,
+        _: &LogicalPlan,
+        _: &dyn DataFusionSession,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        LOCAL
+            .try_with(Arc::clone)
+            .map_err(|_| internal_datafusion_err!("there is no plan to distribute"))
+    }
+}
+
+/// Whether a plan computes functions that cost much for each row.
+fn is_expensive(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    plan.exists(|node| {
+        let mut found = false;
+        node.apply_expressions(&mut |expression| {
+            found |= expression.exists(|part| {
+                let function = part.downcast_ref::<ScalarFunctionExpr>();
+                Ok(function.is_some_and(|function| udfs::is_expensive(function.fun().name())))
+            })?;
+            Ok(match found {
+                true => TreeNodeRecursion::Stop,
+                false => TreeNodeRecursion::Continue,
+            })
+        })?;
+        Ok(found)
+    })
+}
+
+/// Whether every leaf is read by every node alike, and one of them is worth more than one task.
+fn is_worth_it(
+    plan: &Arc<dyn ExecutionPlan>,
+    config: &ClusterConfig,
+    is_expensive: bool,
+) -> Result<bool> {
+    let mut tasks = 1;
+    let mut travels = true;
+    plan.apply(|node| {
+        if node.is::<ExplainExec>() {
+            travels = false;
+        } else if node.children().is_empty() {
+            match spread::scan(node.as_ref()) {
+                Some(scan) if spread::is_shared(scan) => {
+                    tasks = tasks.max(spread::tasks(scan, config, is_expensive));
+                }
+                _ => travels &= node.is::<EmptyExec>() || node.is::<PlaceholderRowExec>(),
+            }
+        } else if !node.is::<AnalyzeExec>() && stays(node.as_ref()) {
+            travels = false;
+        }
+        Ok(match travels {
+            true => TreeNodeRecursion::Continue,
+            false => TreeNodeRecursion::Stop,
+        })
+    })?;
+    Ok(travels && tasks > 1)
+}
+
+/// Whether a plan can be encoded. Found out here: a stage that cannot has its node wait for ten seconds.
+///
+/// # Errors
+/// What cannot.
+fn travels(plan: &Arc<dyn ExecutionPlan>, session: &dyn DataFusionSession) -> Result<()> {
+    // Scans can, and are the largest part.
+    let without_scans = Arc::clone(plan).transform_up(|node| {
+        Ok(match spread::scan(node.as_ref()) {
+            Some(_) => Transformed::yes(Arc::new(
+                EmptyExec::new(node.schema())
+                    .with_partitions(node.output_partitioning().partition_count()),
+            ) as _),
+            None => Transformed::no(node),
+        })
+    })?;
+    let codec = DistributedCodec::new_combined_with_user(session.config());
+    physical_plan_to_bytes_with_extension_codec(without_scans.data, &codec).map(|_| ())
+}
+
+/// Operators that only this process can carry out: one of ours that needs the session, and subqueries that give one value,
+/// whose value would have to be there before the plan is sent.
+fn stays(node: &dyn ExecutionPlan) -> bool {
+    matches!(node.name(), "ScopedExec" | "ScalarSubqueryExec")
+}

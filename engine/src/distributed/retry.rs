@@ -1,0 +1,137 @@
+//! A query whose node goes away is sent again to those that are left, as long as none of its rows was given.
+
+use std::sync::Arc;
+
+use datafusion::error::{DataFusionError, Result as DFResult};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion_distributed::DistributedExec;
+use futures::{StreamExt as _, stream};
+use tonic::{Code, Status};
+
+use super::cluster::Cluster;
+use crate::error::Error;
+
+/// How often a query is sent again.
+const AGAIN: usize = 2;
+/// What messages of lost connections have in common where they come from another node and only their text is left.
+const LOST: [&str; 4] = [
+    "transport error",
+    "connection error",
+    "h2 protocol error",
+    "cannot be reached",
+];
+
+/// Whether nodes compute a part of a plan.
+pub(crate) fn is_distributed(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<DistributedExec>()
+}
+
+/// The rows of a distributed plan.
+struct Run {
+    state: Arc<SessionState>,
+    logical: LogicalPlan,
+    context: Arc<TaskContext>,
+    rows: SendableRecordBatchStream,
+    again: usize,
+    gave_rows: bool,
+}
+
+/// Starts a distributed plan; `logical` is what it was made of.
+///
+/// # Errors
+/// DataFusion's.
+pub(crate) fn run(
+    state: &Arc<SessionState>,
+    logical: &LogicalPlan,
+    physical: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+) -> DFResult<SendableRecordBatchStream> {
+    let rows = execute_stream(physical, Arc::clone(&context))?;
+    let schema = rows.schema();
+    let run = Run {
+        state: Arc::clone(state),
+        logical: logical.clone(),
+        context,
+        rows,
+        again: AGAIN,
+        gave_rows: false,
+    };
+    let rows = stream::unfold(Some(run), |run| async move {
+        let mut run = run?;
+        loop {
+            match run.rows.next().await? {
+                Ok(batch) => {
+                    run.gave_rows |= batch.num_rows() > 0;
+                    return Some((Ok(batch), Some(run)));
+                }
+                Err(error) => match run.recover(error).await {
+                    Ok(()) => {}
+                    Err(error) => return Some((Err(error), None)),
+                },
+            }
+        }
+    });
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+}
+
+impl Run {
+    /// Begins again where that can be done and may help.
+    async fn recover(&mut self, error: DataFusionError) -> DFResult<()> {
+        let Some(reason) = lost(&error) else {
+            return Err(error);
+        };
+        let given_up = |why: &str| {
+            let text =
+                format!("a node was lost while it computed ({reason}) {why}; send the query again");
+            Err(Error::Unavailable(text).into())
+        };
+        if self.gave_rows {
+            return given_up("and rows were given already");
+        }
+        if self.again == 0 {
+            return given_up("again and again");
+        }
+        self.again -= 1;
+        tracing::warn!(
+            reason,
+            "a node was lost: the query is sent to those that are left"
+        );
+        if let Some(cluster) = self.state.config().get_extension::<Cluster>() {
+            cluster.ask().await;
+        }
+        let physical = self.state.create_physical_plan(&self.logical).await?;
+        self.rows = execute_stream(physical, Arc::clone(&self.context))?;
+        Ok(())
+    }
+}
+
+/// Why a node is taken for lost; `None` for errors of the query.
+fn lost(error: &DataFusionError) -> Option<String> {
+    match error.find_root() {
+        DataFusionError::External(inner) => {
+            if let Some(status) = inner.downcast_ref::<Status>() {
+                let is_lost = matches!(
+                    status.code(),
+                    Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded
+                ) || has_trace(status.message());
+                return is_lost.then(|| status.message().to_string());
+            }
+            match inner.downcast_ref::<Error>() {
+                Some(Error::Unavailable(message)) => Some(message.clone()),
+                Some(_) => None,
+                None => has_trace(&inner.to_string()).then(|| inner.to_string()),
+            }
+        }
+        other => {
+            let text = other.strip_backtrace();
+            has_trace(&text).then_some(text)
+        }
+    }
+}
+
+fn has_trace(message: &str) -> bool {
+    LOST.iter().any(|trace| message.contains(trace))
+}

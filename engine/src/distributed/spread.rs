@@ -1,0 +1,108 @@
+//! How a scan of the lake is split over tasks: by bytes, and by rows where a plan holds functions that cost much for each.
+
+use std::sync::Arc;
+
+use datafusion::catalog::memory::DataSourceExec;
+use datafusion::common::Statistics;
+use datafusion::common::stats::Precision;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileGroupPartitioner, FileScanConfig, FileScanConfigBuilder,
+};
+use datafusion::error::Result;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
+use datafusion_distributed::{
+    DesiredTaskCountEvent, DesiredTaskCountEventResponse, DistributedLeafExec,
+    ScaleUpLeafNodeEvent, ScaleUpLeafNodeEventResponse,
+};
+
+use crate::config::ClusterConfig;
+use crate::storage::LAKE_SCHEME;
+
+tokio::task_local! {
+    /// Whether the plan that is being distributed holds functions that cost much for each row.
+    pub(super) static IS_EXPENSIVE: bool;
+}
+
+/// The Parquet scan that a node of a plan is.
+pub(super) fn scan(node: &dyn ExecutionPlan) -> Option<&FileScanConfig> {
+    let source = node.downcast_ref::<DataSourceExec>()?;
+    source.data_source().downcast_ref::<FileScanConfig>()
+}
+
+/// Whether every node reads the same from it: files of the lake, without columns that the reader makes up.
+pub(super) fn is_shared(scan: &FileScanConfig) -> bool {
+    let made_up = scan.file_source.table_schema().virtual_columns();
+    scan.object_store_url.as_str().starts_with(LAKE_SCHEME) && made_up.is_empty()
+}
+
+/// Bytes that a scan may read.
+pub(super) fn bytes(scan: &FileScanConfig) -> u64 {
+    let files = scan.file_groups.iter().flat_map(FileGroup::files);
+    files.map(|file| file.effective_size()).sum()
+}
+
+/// Rows that a scan may give, as far as is known.
+pub(super) fn rows(scan: &FileScanConfig) -> Option<usize> {
+    match scan.statistics().num_rows {
+        Precision::Exact(rows) | Precision::Inexact(rows) => Some(rows),
+        Precision::Absent => None,
+    }
+}
+
+/// Over how many tasks a scan is worth being spread.
+pub(super) fn tasks(scan: &FileScanConfig, config: &ClusterConfig, is_expensive: bool) -> usize {
+    let by_bytes = bytes(scan).div_ceil(config.task_bytes.max(1));
+    let by_rows = match (is_expensive, rows(scan)) {
+        (true, Some(rows)) => rows.div_ceil(config.task_expensive_rows.max(1)) as u64,
+        _ => 0,
+    };
+    usize::try_from(by_bytes.max(by_rows)).unwrap_or(usize::MAX)
+}
+
+/// What the planner asks of each leaf.
+pub(super) fn desired(
+    event: DesiredTaskCountEvent<'_>,
+    config: &ClusterConfig,
+) -> Option<Result<DesiredTaskCountEventResponse>> {
+    let scan = scan(event.plan.as_ref())?;
+    let is_expensive = IS_EXPENSIVE.try_with(|it| *it).unwrap_or(false);
+    let tasks = tasks(scan, config, is_expensive);
+    Some(Ok(DesiredTaskCountEventResponse::desired(tasks.max(1))))
+}
+
+/// The scan in as many parts as there are tasks. What is known of each file stays here: nodes have no use for it, and it is
+/// most of a plan.
+pub(super) fn spread(
+    event: ScaleUpLeafNodeEvent<'_>,
+) -> Option<Result<ScaleUpLeafNodeEventResponse>> {
+    let scan = scan(event.plan.as_ref())?;
+    let partitions = event.plan.output_partitioning().partition_count();
+    let groups = FileGroupPartitioner::new()
+        .with_target_partitions(partitions * event.task_count)
+        .with_repartition_file_min_size(0)
+        .with_preserve_order_within_groups(!scan.output_ordering.is_empty())
+        .repartition_file_groups(&scan.file_groups)
+        .unwrap_or_else(|| scan.file_groups.clone());
+    let mut parts = vec![Vec::new(); event.task_count];
+    for (index, group) in groups.into_iter().enumerate() {
+        let files = group.into_inner().into_iter().map(|mut file| {
+            file.statistics = None;
+            file
+        });
+        parts[index % event.task_count].push(FileGroup::new(files.collect()));
+    }
+    let most = parts.iter().map(Vec::len).max().unwrap_or(0);
+    let schema = scan.file_source.table_schema().table_schema();
+    let unknown = Statistics::new_unknown(schema);
+    let variants = parts.into_iter().map(|mut groups| {
+        // Every task has equally many partitions, of which some may be empty.
+        groups.resize_with(most, || FileGroup::new(Vec::new()));
+        let part = FileScanConfigBuilder::from(scan.clone())
+            .with_file_groups(groups)
+            .with_statistics(unknown.clone())
+            .build();
+        DataSourceExec::from_data_source(part) as Arc<dyn ExecutionPlan>
+    });
+    let leaf = DistributedLeafExec::try_new(Arc::clone(event.plan), variants);
+    Some(leaf.map(|leaf| ScaleUpLeafNodeEventResponse::new(Arc::new(leaf))))
+}

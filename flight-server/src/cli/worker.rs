@@ -1,0 +1,77 @@
+//! `paratope worker`: a node of a cluster.
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use clap::Args;
+
+use super::arguments::Shared;
+use super::exit::{Exit, Usage};
+use super::logging::LogFormat;
+use crate::server::Signals;
+use crate::worker::{self, Join};
+
+/// Port of a node.
+const PORT: u16 = 32_012;
+
+/// Work for a cluster: carry out parts of the queries of others
+///
+/// A node opens the lake that the others have, and waits for plans. Servers and `paratope query`
+/// find nodes by a list (`--workers`), or nodes join a server by themselves (`--join`).
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nodes that other machines reach need a token, the same on every node and server of the cluster:
+cluster.token in the configuration, or PARATOPE__CLUSTER__TOKEN.
+SIGTERM or Ctrl-C: tasks under way may end ([server.limits] drain_s); a second one stops at once.
+
+Examples:
+  paratope worker --lake s3://bucket/lake --join grpc://server:32010
+  paratope worker --listen 127.0.0.1:0
+  paratope query --workers http://node1:32012,http://node2:32012 -c 'SELECT count(*) FROM chains'")]
+pub struct Worker {
+    /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:32012]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Join this server, and stay
+    #[arg(long, value_name = "URL")]
+    join: Option<String>,
+    /// Where others reach this node [default: the address it listens on]
+    #[arg(long, value_name = "URL", requires = "join")]
+    advertise: Option<String>,
+    /// What the lines of the log look like, on stderr
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+impl Worker {
+    /// Runs the command.
+    pub async fn run(self, shared: &Shared) -> anyhow::Result<Exit> {
+        let config = shared.load()?;
+        let address = self
+            .listen
+            .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT));
+        let signals = Signals::take()?;
+        if self.join.is_some() && self.advertise.is_none() && address.ip().is_unspecified() {
+            return Err(Usage(format!(
+                "{address} says nothing about where others reach this node; add --advertise http://HOST:PORT"
+            ))
+            .into());
+        }
+        let listening = worker::listen(&config, address).await?;
+        let node = format!("http://{}", listening.address);
+        match self.log_format {
+            LogFormat::Text => writeln!(io::stderr(), "Node: {node}")?,
+            LogFormat::Json => tracing::info!(node, "listening"),
+        }
+        if let Some(server) = self.join {
+            let join = Join {
+                server,
+                advertise: self.advertise.unwrap_or(node),
+                token: config.cluster.token.clone(),
+            };
+            tokio::spawn(join.stay());
+        }
+        listening.until_stopped(signals).await?;
+        Ok(Exit::Success)
+    }
+}

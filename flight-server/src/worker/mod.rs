@@ -1,0 +1,120 @@
+//! `paratope worker`: a node of a cluster, which carries out parts of the plans of others.
+
+mod gate;
+mod join;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use engine::Lake;
+use engine::config::{Config, threads};
+use engine::distributed;
+use engine::session::{STACK_BYTES, Sessions};
+use engine::storage::{Access, IoThreads};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::net::Incoming;
+use crate::server::Signals;
+pub use gate::check_token;
+use gate::{Gate, Keeper};
+pub use join::{JOIN, Join};
+
+/// A silent connection is asked so often whether its peer lives,
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// and closed where no answer comes in this time.
+const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(3);
+
+/// A node that listens.
+pub struct Listening {
+    /// Where plans are taken.
+    pub address: SocketAddr,
+    keeper: Arc<Keeper>,
+    end: CancellationToken,
+    serving: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
+    drain: Duration,
+    cpu: Runtime,
+}
+
+/// Opens the lake and listens.
+///
+/// # Errors
+/// No lake; an address that is taken, or may not be listened on without a token.
+pub async fn listen(config: &Config, address: SocketAddr) -> anyhow::Result<Listening> {
+    let token = config.cluster.token.clone();
+    if token.is_none() && !address.ip().is_loopback() {
+        bail!(
+            "{address} can be reached from other machines: set cluster.token, the same on every node (PARATOPE__CLUSTER__TOKEN), or listen on 127.0.0.1"
+        );
+    }
+    let io = IoThreads::current()?;
+    let mut config = config.clone();
+    config.storage.io = Some(io.clone());
+    let lake = Lake::open(&config).await?;
+    let cpu = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads(config.query.threads))
+        .thread_name("paratope-cpu")
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let access = Access::nothing(&config)?;
+    let sessions = Sessions::new(Some(lake), &config, access)?;
+    let worker = distributed::worker(&sessions, io)?.into_worker_server();
+    let incoming = Incoming::bind(address, None).await?;
+    let address = incoming.local_address();
+    let keeper = Keeper::new(token, cpu.handle().clone());
+    let end = CancellationToken::new();
+    let (stopped, kept) = (end.clone().cancelled_owned(), Arc::clone(&keeper));
+    let serving = tokio::spawn(
+        Server::builder()
+            .http2_keepalive_interval(Some(KEEP_ALIVE))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE_ANSWER))
+            .layer(tower::layer::layer_fn(move |inner| {
+                Gate::before(inner, &kept)
+            }))
+            .add_service(worker)
+            .serve_with_incoming_shutdown(incoming, stopped),
+    );
+    Ok(Listening {
+        address,
+        keeper,
+        end,
+        serving,
+        drain: Duration::from_secs(config.server.limits.drain_s),
+        cpu,
+    })
+}
+
+impl Listening {
+    /// Works until a signal comes, then ends the tasks under way; a second signal stops at once.
+    ///
+    /// # Errors
+    /// A listener that fails.
+    pub async fn until_stopped(self, mut signals: Signals) -> anyhow::Result<()> {
+        let mut serving = self.serving;
+        tokio::select! {
+            () = signals.next() => {}
+            ended = &mut serving => ended??,
+        }
+        tracing::info!(
+            tasks = self.keeper.tasks(),
+            "stopping: no new tasks; running ones have {:?}",
+            self.drain
+        );
+        self.keeper.drain();
+        tokio::select! {
+            () = self.keeper.idle() => {}
+            () = tokio::time::sleep(self.drain) => {
+                tracing::warn!(tasks = self.keeper.tasks(), "tasks that have not ended are given up");
+            }
+            () = signals.next() => {}
+        }
+        self.end.cancel();
+        self.cpu.shutdown_background();
+        Ok(())
+    }
+}
