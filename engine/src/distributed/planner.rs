@@ -101,6 +101,9 @@ impl QueryPlanner for Planner {
         let local = DefaultPhysicalPlanner::default()
             .create_physical_plan(plan, session)
             .await?;
+        if self.cluster.is_alone() {
+            return Ok(local);
+        }
         if let (LogicalPlan::Explain(explain), Some(shown)) =
             (plan, local.downcast_ref::<ExplainExec>())
         {
@@ -111,7 +114,7 @@ impl QueryPlanner for Planner {
             });
         }
         let is_expensive = is_expensive(&local)?;
-        if self.cluster.is_alone() || !is_worth_it(&local, self.cluster.config(), is_expensive)? {
+        if !is_worth_it(&local, self.cluster.config(), is_expensive)? {
             return Ok(local);
         }
         if let Err(error) = travels(&local, session) {

@@ -2,10 +2,12 @@
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::arguments::Shared;
+use super::connection::Target;
 use super::exit::{Exit, Usage};
 use super::logging::LogFormat;
 use crate::server::Signals;
@@ -32,9 +34,13 @@ pub struct Worker {
     /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:32012]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Join this server, and stay
+    /// Join this server (grpc://host:port, grpc+tls://host:port), and stay
     #[arg(long, value_name = "URL")]
-    join: Option<String>,
+    join: Option<Target>,
+    /// PEM file with the authorities that the server's certificate may come from [default: the
+    /// system's]
+    #[arg(long, value_name = "FILE", requires = "join")]
+    ca: Option<PathBuf>,
     /// Where others reach this node [default: the address it listens on]
     #[arg(long, value_name = "URL", requires = "join")]
     advertise: Option<String>,
@@ -65,7 +71,8 @@ impl Worker {
         }
         if let Some(server) = self.join {
             let join = Join {
-                server,
+                endpoint: server.endpoint(self.ca.as_deref())?,
+                server: server.to_string(),
                 advertise: self.advertise.unwrap_or(node),
                 token: config.cluster.token.clone(),
             };

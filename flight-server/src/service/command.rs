@@ -1,12 +1,16 @@
 //! What a descriptor asks for.
 
-use arrow_flight::FlightDescriptor;
+use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::sql::{Any, Command};
+use arrow_flight::{FlightData, FlightDescriptor};
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use prost::Message as _;
 use tonic::Status;
 
+use super::sent::checked;
 use super::status::malformed;
+use super::ticket::{Ticket, Tickets};
 
 /// The command of a descriptor.
 ///
@@ -34,6 +38,26 @@ pub fn of_bytes(bytes: &Bytes) -> Result<Command, Status> {
             type_url.chars().take(200).collect::<String>()
         ))),
         Ok(command) => Ok(command),
+    }
+}
+
+/// Decodes bytes as whatever a client may send in their place, and throws it away: for fuzzing.
+///
+/// # Panics
+/// Where a client could make the server do so.
+pub fn probe(tickets: &Tickets, bytes: &Bytes) {
+    let _ = of_bytes(bytes);
+    let _ = tickets.read(bytes, "anybody");
+    let _ = Ticket::decode(bytes.as_ref());
+    let message = FlightData {
+        data_header: bytes.clone(),
+        data_body: bytes.clone(),
+        ..FlightData::default()
+    };
+    if let Ok(message) = checked(message) {
+        let messages = futures::stream::iter([Ok(message)]);
+        let rows = FlightRecordBatchStream::new_from_flight_data(messages);
+        let _ = futures::executor::block_on(rows.try_collect::<Vec<_>>());
     }
 }
 

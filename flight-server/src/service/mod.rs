@@ -17,13 +17,14 @@
 //! | `session` | sessions of callers, and their options |
 //! | `action` | the actions |
 //! | `metadata` | catalogs, tables, types, what the server can do |
-//! | `transport` | batches as they travel |
+//! | `transport`, `encode` | batches as they travel; the messages that carry them |
 //! | `protocol` | messages that arrow-flight does not have |
 //! | `status` | errors as gRPC has them |
 
 mod action;
 mod change;
 mod command;
+mod encode;
 mod ingest;
 mod metadata;
 mod polled;
@@ -37,6 +38,7 @@ mod status;
 mod ticket;
 mod transport;
 
+pub use command::probe;
 pub use rpc::{Server, ServerParts, Service};
 pub use session::SessionStore;
 pub use status::status;

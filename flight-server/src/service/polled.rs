@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tonic::Status;
 
+use super::encode::{Rows, encode};
 use super::rpc::{Call, Server};
-use super::statement::{self, Fetch, Rows};
+use super::statement::Fetch;
 use super::status::status;
 use super::ticket::{StatementTicket, Ticket};
 
@@ -143,7 +144,7 @@ pub async fn rows(server: &Server, ticket: &Ticket) -> Result<Option<Rows>, Stat
     drop(ended);
     let batches = spool.read().map_err(status)?;
     let schema = Arc::clone(spool.schema());
-    Ok(Some(statement::encode(schema, batches)))
+    Ok(Some(encode(schema, batches)))
 }
 
 async fn told(work: &Work) -> Result<PollInfo, Status> {

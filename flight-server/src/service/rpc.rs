@@ -29,6 +29,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::action::{self, act};
 use super::change::Changes;
+use super::encode::encode;
 use super::ingest::{ingest, no_transactions};
 use super::polled::Polled;
 use super::prepared::PreparedStatements;
@@ -546,7 +547,7 @@ impl FlightService for Service {
                     .compute(async move { metadata::rows(&session, command).await })
                     .await?;
                 let schema = batch.schema();
-                statement::encode(schema, stream::iter([Ok(batch)]).boxed())
+                encode(schema, stream::iter([Ok(batch)]).boxed())
             }
             None => return Err(Status::invalid_argument("the ticket says nothing")),
         };

@@ -12,18 +12,17 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use arrow_flight::FlightData;
-use arrow_flight::encode::FlightDataEncoderBuilder;
-use arrow_flight::error::FlightError;
 use bytes::Bytes;
 use engine::Error;
 use engine::queries::{Outcome, Query, Request, Running, Spool};
 use engine::session::{Answer, Planned, Session, Statement};
-use futures::stream::{self, BoxStream};
+use futures::stream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use super::encode::{Batches, Rows, encode};
 use super::rpc::{Call, Server};
 use super::status::{malformed, of, status};
 use super::ticket::{StatementTicket, Ticket};
@@ -32,9 +31,6 @@ use crate::diagnosis;
 
 /// Messages that wait for a slow reader; more would be memory without use.
 const WAITING_MESSAGES: usize = 2;
-
-/// What travels to a client.
-pub type Rows = BoxStream<'static, Result<FlightData, Status>>;
 
 /// A statement, described.
 pub struct Described {
@@ -444,28 +440,6 @@ impl Fetch {
         let rows = rows.filter(|batch| batch.num_rows() > 0).map(Ok);
         Ok((schema, stream::iter(rows).boxed()))
     }
-}
-
-type Batches = BoxStream<'static, engine::Result<RecordBatch>>;
-
-/// Batches as messages of a bounded size.
-pub fn encode(schema: SchemaRef, batches: Batches) -> Rows {
-    let columns = Arc::clone(&schema);
-    let pieces = batches
-        .map(move |batch| {
-            let batch = transport::convert(&batch?, &columns).map_err(Error::from)?;
-            let mut pieces = Vec::new();
-            transport::split(batch, transport::MESSAGE_BYTES, &mut pieces);
-            Ok::<_, Error>(stream::iter(pieces.into_iter().map(Ok)))
-        })
-        .try_flatten()
-        .map_err(|error| FlightError::from(status(error)));
-    FlightDataEncoderBuilder::new()
-        .with_schema(schema)
-        .with_max_flight_data_size(usize::MAX)
-        .build(pieces)
-        .map_err(Status::from)
-        .boxed()
 }
 
 /// Carries a statement out to its end and tells how many rows it changed.

@@ -1,9 +1,10 @@
 //! Batches as they travel: plain types that every client reads, in messages below gRPC's usual limit.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, AsArray as _, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -74,6 +75,39 @@ pub fn convert(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, A
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
 }
 
+/// The batch in equal pieces that are likely to fit a message each, whatever they become when they travel.
+pub fn cut(batch: &RecordBatch) -> VecDeque<RecordBatch> {
+    let rows = batch.num_rows();
+    let bytes: usize = batch.columns().iter().map(travelling).sum();
+    let pieces = bytes.div_ceil(MESSAGE_BYTES).clamp(1, rows.max(1));
+    let each = rows.div_ceil(pieces).max(1);
+    let starts = (0..rows).step_by(each);
+    starts
+        .map(|start| batch.slice(start, each.min(rows - start)))
+        .collect()
+}
+
+/// About how many bytes a column takes when it travels.
+fn travelling(column: &ArrayRef) -> usize {
+    /// An offset into a buffer of texts.
+    const OFFSET: usize = 4;
+    // The length stands in the lower half of a view's first word.
+    let texts = |views: &[u128]| -> usize {
+        views
+            .iter()
+            .map(|view| *view as u32 as usize)
+            .sum::<usize>()
+            + OFFSET * views.len()
+    };
+    if let Some(views) = column.as_string_view_opt() {
+        return texts(views.views());
+    }
+    if let Some(views) = column.as_binary_view_opt() {
+        return texts(views.views());
+    }
+    slice_size(column)
+}
+
 /// The batch in pieces of at most `limit` bytes; a single row may be larger.
 pub fn split(batch: RecordBatch, limit: usize, pieces: &mut Vec<RecordBatch>) {
     if batch.num_rows() <= 1 || size(&batch) <= limit {
@@ -87,15 +121,13 @@ pub fn split(batch: RecordBatch, limit: usize, pieces: &mut Vec<RecordBatch>) {
 
 /// Bytes of the rows themselves, not of the buffers that they are slices of.
 pub fn size(batch: &RecordBatch) -> usize {
-    batch
-        .columns()
-        .iter()
-        .map(|column| {
-            let data = column.to_data();
-            data.get_slice_memory_size()
-                .unwrap_or_else(|_| column.get_array_memory_size())
-        })
-        .sum()
+    batch.columns().iter().map(slice_size).sum()
+}
+
+fn slice_size(column: &ArrayRef) -> usize {
+    let data = column.to_data();
+    data.get_slice_memory_size()
+        .unwrap_or_else(|_| column.get_array_memory_size())
 }
 
 /// A schema as an encapsulated IPC message, as FlightInfo and prepared statements carry it.
@@ -119,7 +151,7 @@ pub fn timestamp(time: SystemTime) -> Timestamp {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-    use arrow::array::{AsArray as _, DictionaryArray, StringArray, StringViewArray};
+    use arrow::array::{DictionaryArray, StringArray, StringViewArray};
     use arrow::datatypes::Int32Type;
 
     use super::*;

@@ -44,10 +44,10 @@ fn the_documentation_lists_every_metric_as_it_is() {
             measure.help
         ));
     }
-    let documented = deployment("README.md");
+    let documented = deployment("WATCHING.md");
     assert!(
         documented.contains(&table),
-        ".github/deploy/README.md lacks this table:\n{table}"
+        ".github/deploy/WATCHING.md lacks this table:\n{table}"
     );
 }
 

@@ -19,8 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Whom a node joins, and as what.
 #[derive(Debug, Clone)]
 pub struct Join {
-    /// The server.
+    /// The server, as it is shown.
     pub server: String,
+    /// Where the server is reached.
+    pub endpoint: Endpoint,
     /// Where the node can be reached.
     pub advertise: String,
     /// The cluster's token.
@@ -52,15 +54,11 @@ impl Join {
     }
 
     async fn once(&self) -> anyhow::Result<()> {
-        let address = match self.server.strip_prefix("grpc://") {
-            Some(rest) => format!("http://{rest}"),
-            None => self.server.clone(),
-        };
-        let endpoint = Endpoint::from_shared(address)
-            .with_context(|| format!("{} is no address of a server", self.server))?
-            .connect_timeout(PATIENCE)
-            .timeout(PATIENCE);
-        let channel = endpoint.connect().await.context("no connection")?;
+        let endpoint = self.endpoint.clone().timeout(PATIENCE);
+        let channel = tokio::time::timeout(PATIENCE, endpoint.connect())
+            .await
+            .context("no connection")?
+            .context("no connection")?;
         let mut request = Request::new(Action {
             r#type: JOIN.to_string(),
             body: self.advertise.clone().into(),

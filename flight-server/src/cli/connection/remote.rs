@@ -34,6 +34,25 @@ pub struct Target {
     is_encrypted: bool,
 }
 
+impl Target {
+    /// Where to connect to; `ca` signs the server's certificate, or the system's authorities do.
+    ///
+    /// # Errors
+    /// An address that is none; authorities that cannot be read.
+    pub fn endpoint(&self, ca: Option<&Path>) -> anyhow::Result<Endpoint> {
+        let scheme = if self.is_encrypted { "https" } else { "http" };
+        let endpoint = Endpoint::from_shared(format!("{scheme}://{}", self.host))
+            .map_err(|_| Usage(usage(&self.host)))?
+            .connect_timeout(CONNECT)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .tcp_nodelay(true);
+        Ok(match self.is_encrypted {
+            true => endpoint.tls_config(trusted(ca)?)?,
+            false => endpoint,
+        })
+    }
+}
+
 impl FromStr for Target {
     type Err = String;
 
@@ -107,15 +126,7 @@ impl Remote {
             ))
             .into());
         }
-        let scheme = if target.is_encrypted { "https" } else { "http" };
-        let mut endpoint = Endpoint::from_shared(format!("{scheme}://{}", target.host))
-            .map_err(|_| Usage(usage(&target.host)))?
-            .connect_timeout(CONNECT)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .tcp_nodelay(true);
-        if target.is_encrypted {
-            endpoint = endpoint.tls_config(trusted(ca.as_deref())?)?;
-        }
+        let endpoint = target.endpoint(ca.as_deref())?;
         let channel = endpoint.connect().await.with_context(|| {
             format!("cannot connect to {target}; is `paratope serve` running there?")
         })?;
