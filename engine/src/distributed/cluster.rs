@@ -172,8 +172,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// Asks the nodes now: one of them failed a query.
-    pub async fn ask(&self) {
+    /// Asks those that are taken for ready: one of them failed a query. Those that are lost would take their time.
+    pub(super) async fn ask_ready(&self) {
+        let ready = self.ready();
+        join_all(ready.iter().map(|url| self.ask_one(url))).await;
+    }
+
+    /// Looks for nodes and asks all of them.
+    async fn ask(&self) {
         let listed = self.resolve().await;
         {
             let mut nodes = self.write();

@@ -17,10 +17,16 @@ use crate::error::Error;
 /// How often a query is sent again.
 const AGAIN: usize = 2;
 /// What messages of lost connections have in common where they come from another node and only their text is left.
-const LOST: [&str; 4] = [
+const LOST: [&str; 10] = [
     "transport error",
     "connection error",
+    "connection reset",
+    "connection closed",
+    "broken pipe",
+    "body from connection",
     "h2 protocol error",
+    "operation was canceled",
+    "waiting for the plan",
     "cannot be reached",
 ];
 
@@ -100,7 +106,7 @@ impl Run {
             "a node was lost: the query is sent to those that are left"
         );
         if let Some(cluster) = self.state.config().get_extension::<Cluster>() {
-            cluster.ask().await;
+            cluster.ask_ready().await;
         }
         let physical = self.state.create_physical_plan(&self.logical).await?;
         self.rows = execute_stream(physical, Arc::clone(&self.context))?;
