@@ -72,13 +72,7 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     };
     let tls = Tls::open(&settings.tls, certificates)?;
     let lake = complete(config, Lake::open(config).await?).await?;
-    let cpu = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads(config.query.threads))
-        .thread_name("paratope-cpu")
-        .thread_stack_size(STACK_BYTES)
-        .enable_all()
-        .build()
-        .context("cannot start threads")?;
+    let cpu = computing(config)?;
     let access = Access::listed(config)?;
     let cluster = Cluster::open(&config.cluster, IoThreads::current()?).await?;
     cluster.watch();
@@ -127,6 +121,20 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
         log: cpu.spawn(log.run()),
         cpu,
     })
+}
+
+/// Threads on which plans run.
+///
+/// # Errors
+/// A system that gives no more threads.
+pub fn computing(config: &Config) -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads(config.query.threads))
+        .thread_name("paratope-cpu")
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build()
+        .context("cannot start threads")
 }
 
 /// A lake that an earlier version made gets the tables that it lacks.

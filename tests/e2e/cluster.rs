@@ -302,6 +302,23 @@ async fn nodes_work_for_their_cluster_only_and_a_cluster_without_nodes_says_so()
     let open = paratope.run(["worker", "--listen", "0.0.0.0:0"]);
     open.expect_code(1)
         .expect_message(&["cluster.token", "127.0.0.1"]);
+    // A server whose users say who they are lets nobody in without a token, from its own machine neither.
+    let users = folder.path().join("users.toml");
+    let user = "[[users]]\nname = \"ana\"\ntoken = \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"\nrole = \"admin\"\n";
+    std::fs::write(&users, user).unwrap();
+    let settings = format!("[server.auth]\nusers = {users:?}\n");
+    let guarded = Server::over(paratope.clone(), elsewhere(), &settings);
+    let mut client = guarded.client().await;
+    let joined = client.act("JoinCluster", nodes[0].url().into()).await;
+    refused(joined, Code::PermissionDenied, &["cluster.token"]);
+    let far = paratope.run([
+        "worker",
+        "--listen",
+        "127.0.0.1:0",
+        "--join",
+        "grpc://far.example:1",
+    ]);
+    far.expect_code(2).expect_message(&["--advertise"]);
     let wrong = paratope.run(["query", "--workers", "ftp://x", "-c", "SELECT 1"]);
     wrong
         .expect_code(1)

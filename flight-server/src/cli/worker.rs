@@ -27,8 +27,9 @@ cluster.token in the configuration, or PARATOPE__CLUSTER__TOKEN.
 SIGTERM or Ctrl-C: tasks under way may end ([server.limits] drain_s); a second one stops at once.
 
 Examples:
-  paratope worker --lake s3://bucket/lake --join grpc://server:32010
-  paratope worker --listen 127.0.0.1:0
+  paratope worker --lake s3://bucket/lake --listen 0.0.0.0:32012 \\
+    --join grpc+tls://server:32010 --advertise http://node1:32012
+  paratope worker --join grpc://127.0.0.1:32010
   paratope query --workers http://node1:32012,http://node2:32012 -c 'SELECT count(*) FROM chains'")]
 pub struct Worker {
     /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:32012]
@@ -57,9 +58,12 @@ impl Worker {
             .listen
             .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT));
         let signals = Signals::take()?;
-        if self.join.is_some() && self.advertise.is_none() && address.ip().is_unspecified() {
+        if let (Some(server), None) = (&self.join, &self.advertise)
+            && (address.ip().is_unspecified()
+                || address.ip().is_loopback() && !server.is_on_this_machine())
+        {
             return Err(Usage(format!(
-                "{address} says nothing about where others reach this node; add --advertise http://HOST:PORT"
+                "{server} cannot reach this node at {address}; add --advertise http://HOST:PORT, and --listen where others come in"
             ))
             .into());
         }

@@ -23,6 +23,9 @@ use super::ticket::{StatementTicket, Ticket};
 /// How long an answer waits for something to tell: a client that asks in a loop does not ask more often.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Statements that are kept at the same time, whether they run or wait for their reader.
+const MOST: usize = 1_024;
+
 /// How a statement ended; `None` while it has not.
 type Outcome = Option<Result<Arc<Spool>, Status>>;
 
@@ -95,6 +98,11 @@ pub async fn begin(
     (bytes, ticket): (Bytes, Ticket),
     statement: StatementTicket,
 ) -> Result<PollInfo, Status> {
+    if server.polled.kept().len() >= MOST {
+        return Err(Status::unavailable(
+            "too many statements are polled for; try again, or fetch with GetFlightInfo",
+        ));
+    }
     let fetch = Arc::new(Fetch::new(server, call, ticket.clone(), statement));
     let (tell, outcome) = watch::channel(None);
     let filled = Arc::clone(&fetch);

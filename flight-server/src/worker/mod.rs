@@ -7,18 +7,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use engine::Lake;
-use engine::config::{Config, threads};
+use engine::config::Config;
 use engine::distributed;
-use engine::session::{STACK_BYTES, Sessions};
+use engine::session::Sessions;
 use engine::storage::{Access, IoThreads};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::net::Incoming;
-use crate::server::Signals;
+use crate::server::{Signals, computing};
 pub use gate::check_token;
 use gate::{Gate, Keeper};
 pub use join::{JOIN, Join};
@@ -54,13 +54,7 @@ pub async fn listen(config: &Config, address: SocketAddr) -> anyhow::Result<List
     let mut config = config.clone();
     config.storage.io = Some(io.clone());
     let lake = Lake::open(&config).await?;
-    let cpu = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads(config.query.threads))
-        .thread_name("paratope-cpu")
-        .thread_stack_size(STACK_BYTES)
-        .enable_all()
-        .build()
-        .context("cannot start threads")?;
+    let cpu = computing(&config)?;
     let access = Access::nothing(&config)?;
     let sessions = Sessions::new(Some(lake), &config, access)?;
     let worker = distributed::worker(&sessions, io)?.into_worker_server();

@@ -35,6 +35,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether it is reached without leaving this machine.
+    pub fn is_on_this_machine(&self) -> bool {
+        is_loopback(&self.host)
+    }
+
     /// Where to connect to; `ca` signs the server's certificate, or the system's authorities do.
     ///
     /// # Errors
