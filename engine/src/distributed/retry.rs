@@ -10,15 +10,18 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion_distributed::DistributedExec;
 use futures::{StreamExt as _, stream};
 use tonic::{Code, Status};
+use url::Url;
 
 use super::cluster::Cluster;
 use crate::error::Error;
 
 /// How often a query is sent again.
 const AGAIN: usize = 2;
-/// What messages of lost connections have in common where they come from another node and only their text is left.
-const LOST: [&str; 10] = [
+/// What messages of lost connections have in common, in lower case, where they come from another node and only their text
+/// is left.
+const LOST: [&str; 11] = [
     "transport error",
+    "connect error",
     "connection error",
     "connection reset",
     "connection closed",
@@ -41,6 +44,8 @@ struct Run {
     logical: LogicalPlan,
     context: Arc<TaskContext>,
     rows: SendableRecordBatchStream,
+    /// Those that could be given work when it began.
+    nodes: Vec<Url>,
     again: usize,
     gave_rows: bool,
 }
@@ -62,6 +67,7 @@ pub(crate) fn run(
         logical: logical.clone(),
         context,
         rows,
+        nodes: ready(state),
         again: AGAIN,
         gave_rows: false,
     };
@@ -86,8 +92,19 @@ pub(crate) fn run(
 impl Run {
     /// Begins again where that can be done and may help.
     async fn recover(&mut self, error: DataFusionError) -> DFResult<()> {
-        let Some(reason) = lost(&error) else {
+        let cause = cause(&error);
+        if matches!(cause, Cause::Query) {
             return Err(error);
+        }
+        if let Some(cluster) = self.state.config().get_extension::<Cluster>() {
+            cluster.ask_ready().await;
+        }
+        let ready = ready(&self.state);
+        let gone = self.nodes.iter().find(|node| !ready.contains(node));
+        let reason = match (cause, gone) {
+            (Cause::Lost(reason), _) => reason,
+            (_, Some(node)) => format!("{node}: {}", error.strip_backtrace()),
+            (_, None) => return Err(error),
         };
         let given_up = |why: &str| {
             let text =
@@ -105,39 +122,57 @@ impl Run {
             reason,
             "a node was lost: the query is sent to those that are left"
         );
-        if let Some(cluster) = self.state.config().get_extension::<Cluster>() {
-            cluster.ask_ready().await;
-        }
+        self.nodes = ready;
         let physical = self.state.create_physical_plan(&self.logical).await?;
         self.rows = execute_stream(physical, Arc::clone(&self.context))?;
         Ok(())
     }
 }
 
-/// Why a node is taken for lost; `None` for errors of the query.
-fn lost(error: &DataFusionError) -> Option<String> {
+/// Nodes that can be given work.
+fn ready(state: &SessionState) -> Vec<Url> {
+    let cluster = state.config().get_extension::<Cluster>();
+    cluster.map(|cluster| cluster.ready()).unwrap_or_default()
+}
+
+/// What an error tells of the nodes.
+enum Cause {
+    /// The query fails wherever it is computed.
+    Query,
+    /// A node or the way to it is gone; why.
+    Lost(String),
+    /// Either.
+    Unknown,
+}
+
+fn cause(error: &DataFusionError) -> Cause {
+    let by_text = |message: &str| match has_trace(message) {
+        true => Cause::Lost(message.to_string()),
+        false => Cause::Unknown,
+    };
     match error.find_root() {
         DataFusionError::External(inner) => {
             if let Some(status) = inner.downcast_ref::<Status>() {
                 let is_lost = matches!(
                     status.code(),
                     Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded
-                ) || has_trace(status.message());
-                return is_lost.then(|| status.message().to_string());
+                );
+                return match is_lost {
+                    true => Cause::Lost(status.message().to_string()),
+                    false => by_text(status.message()),
+                };
             }
             match inner.downcast_ref::<Error>() {
-                Some(Error::Unavailable(message)) => Some(message.clone()),
-                Some(_) => None,
-                None => has_trace(&inner.to_string()).then(|| inner.to_string()),
+                Some(Error::Unavailable(message)) => Cause::Lost(message.clone()),
+                Some(_) => Cause::Query,
+                None => by_text(&inner.to_string()),
             }
         }
-        other => {
-            let text = other.strip_backtrace();
-            has_trace(&text).then_some(text)
-        }
+        other => by_text(&other.strip_backtrace()),
     }
 }
 
 fn has_trace(message: &str) -> bool {
+    let message = message.to_lowercase();
     LOST.iter().any(|trace| message.contains(trace))
 }
