@@ -283,14 +283,12 @@ impl Query {
     }
 
     /// The error that its work ended with: where it was stopped, that, whatever its work says about it.
-    pub(super) async fn stopped_or(&self, error: Error) -> Error {
-        match self.stop.is_cancelled() {
-            true => self.stopped().await,
-            false => error,
-        }
+    pub(super) fn stopped_or(&self, error: Error) -> Error {
+        self.why_stopped().unwrap_or(error)
     }
 
-    /// Waits until it is stopped or has taken too long, and says so.
+    /// Waits until it is stopped or has taken too long, and says so. One that came to its end was not stopped: what is on
+    /// its way to a slow reader then stays so.
     pub async fn stopped(&self) -> Error {
         tokio::select! {
             () = self.stop.cancelled() => {}
@@ -298,12 +296,20 @@ impl Query {
                 self.end(Outcome::TimedOut);
             }
         }
-        match self.outcome() {
-            Some(Outcome::Cancelled(by)) => Error::Unavailable(format!("cancelled by {by}")),
-            _ => Error::Exhausted(format!(
+        match self.why_stopped() {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn why_stopped(&self) -> Option<Error> {
+        match self.outcome()? {
+            Outcome::Cancelled(by) => Some(Error::Unavailable(format!("cancelled by {by}"))),
+            Outcome::TimedOut => Some(Error::Exhausted(format!(
                 "the statement took longer than {} s (server.limits.statement_timeout_s) and was stopped",
                 self.timeout.as_secs()
-            )),
+            ))),
+            Outcome::Succeeded | Outcome::Failed(_) => None,
         }
     }
 }

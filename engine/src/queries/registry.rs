@@ -273,6 +273,7 @@ impl Queries {
 mod tests {
     #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
     use datafusion::execution::memory_pool::UnboundedMemoryPool;
+    use futures::FutureExt as _;
 
     use super::*;
     use crate::policy::Role;
@@ -327,6 +328,24 @@ mod tests {
         }
         drop(running);
         assert!(queries.kill(&ids[0], "ana", &writer).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_came_to_its_end_was_not_stopped_and_its_last_rows_wait_for_their_reader() {
+        let queries = queries(2);
+        for end in [Outcome::Succeeded, Outcome::Failed("Divide by zero".into())] {
+            let running = queries.begin(request("ana")).await.unwrap();
+            let query = Arc::clone(running.query());
+            query.end(end.clone());
+            drop(running);
+            assert!(query.stopped().now_or_never().is_none(), "{end:?}");
+        }
+        let running = queries.begin(request("ana")).await.unwrap();
+        let query = Arc::clone(running.query());
+        assert!(query.stopped().now_or_never().is_none());
+        drop(running);
+        let stopped = query.stopped().now_or_never().unwrap();
+        assert!(stopped.to_string().contains("cancelled by"), "{stopped}");
     }
 
     #[tokio::test]

@@ -77,7 +77,7 @@ impl Running {
                     Some((Ok(batch), Some((rows, running))))
                 }
                 Some(Err(error)) => {
-                    let error = query.stopped_or(error.into()).await;
+                    let error = query.stopped_or(error.into());
                     query.end(Outcome::Failed(error.to_string()));
                     // Rows that were under way are given up before the end is told.
                     drop(rows);
@@ -119,7 +119,7 @@ impl Running {
             biased;
             stopped = self.query.stopped() => Err(stopped),
             done = within(&self.query, work) => match done {
-                Err(error) => Err(self.query.stopped_or(error).await),
+                Err(error) => Err(self.query.stopped_or(error)),
                 done => done,
             },
         };
