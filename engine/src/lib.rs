@@ -8,6 +8,7 @@ pub mod distributed;
 pub mod error;
 pub mod export;
 pub mod formats;
+mod inference;
 pub mod ingest;
 mod lake;
 pub mod measures;

@@ -24,6 +24,7 @@ mod flight_streaming;
 mod gone;
 mod guards;
 mod identity;
+mod inference;
 mod kill;
 mod kill_statements;
 mod lost;

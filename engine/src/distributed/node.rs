@@ -8,6 +8,7 @@ use datafusion_distributed::{DistributedExt as _, Worker, WorkerQueryContext};
 
 use super::channels::Channels;
 use crate::error::Result;
+use crate::inference::InferenceCodec;
 use crate::session::Sessions;
 use crate::storage::IoThreads;
 
@@ -36,6 +37,7 @@ fn session(query: WorkerQueryContext, channels: &Arc<Channels>) -> DFResult<Sess
     let mut state = query
         .builder
         .with_distributed_channel_resolver(Arc::clone(channels) as Arc<_>)
+        .with_distributed_user_codec(InferenceCodec)
         .build();
     for function in udfs::all() {
         state.register_udf(function)?;

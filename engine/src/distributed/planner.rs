@@ -11,13 +11,11 @@ use datafusion::error::Result;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, PlanType, StringifiedPlan};
-use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_plan::analyze::AnalyzeExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
-use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _};
 use datafusion_distributed::{
     DesiredTaskCountEvent, DistributedCodec, DistributedExt as _, RouteTasksEvent,
     RouteTasksEventResponse, ScaleUpLeafNodeEvent, SessionStateBuilderExt as _, WorkerResolver,
@@ -29,6 +27,7 @@ use super::cluster::Cluster;
 use super::retry::is_distributed;
 use super::spread::{self, IS_EXPENSIVE};
 use crate::config::ClusterConfig;
+use crate::inference::{InferenceCodec, is_expensive_physical, physical_plan};
 
 tokio::task_local! {
     /// A plan of this process that is to be distributed.
@@ -67,6 +66,7 @@ pub(crate) fn distributed(state: SessionState, cluster: &Arc<Cluster>) -> Result
         .with_distributed_desired_task_count_handler(desired)
         .with_distributed_scale_up_leaf_node_handler(spread)
         .with_distributed_route_tasks_handler(route)
+        .with_distributed_user_codec(InferenceCodec)
         .build();
     // Subqueries that should give one value and give several would not be noticed as joins.
     let mut builder = SessionStateBuilder::new_from_existing(state);
@@ -98,9 +98,7 @@ impl QueryPlanner for Planner {
         plan: &LogicalPlan,
         session: &dyn DataFusionSession,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let local = DefaultPhysicalPlanner::default()
-            .create_physical_plan(plan, session)
-            .await?;
+        let local = physical_plan(plan, session).await?;
         if self.cluster.is_alone() {
             return Ok(local);
         }
@@ -165,10 +163,7 @@ fn is_expensive(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     plan.exists(|node| {
         let mut found = false;
         node.apply_expressions(&mut |expression| {
-            found |= expression.exists(|part| {
-                let function = part.downcast_ref::<ScalarFunctionExpr>();
-                Ok(function.is_some_and(|function| udfs::is_expensive(function.fun().name())))
-            })?;
+            found |= is_expensive_physical(expression);
             Ok(match found {
                 true => TreeNodeRecursion::Stop,
                 false => TreeNodeRecursion::Continue,

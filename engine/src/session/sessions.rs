@@ -6,6 +6,8 @@ use datafusion::catalog::{CatalogProviderList as _, MemoryCatalogProviderList};
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{FunctionRegistry as _, SessionState, SessionStateBuilder};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::SessionContext;
 
 use super::settings::Settings;
@@ -16,6 +18,7 @@ use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
 use crate::config::Config;
 use crate::distributed::{self, Cluster, LiveNodes};
 use crate::error::{Error, Result};
+use crate::inference::{InferencePlanner, UseInference};
 use crate::lake::Lake;
 use crate::queries::{self, LiveQueries, Queries};
 use crate::storage::{Access, Registry};
@@ -46,12 +49,17 @@ impl Sessions {
         if let Some(lake) = &lake {
             register_store(&runtime, lake)?;
         }
+        let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
+            vec![Arc::new(UseInference)];
+        rules.extend(PhysicalOptimizer::new().rules);
+        rules.push(Arc::new(yielding::Yielding));
         let mut template = SessionStateBuilder::new()
             .with_default_features()
             .with_config(session_config(config))
             .with_runtime_env(runtime)
             .with_analyzer_rule(Arc::new(three_valued_in::ThreeValuedIn))
-            .with_physical_optimizer_rule(Arc::new(yielding::Yielding))
+            .with_query_planner(Arc::new(InferencePlanner))
+            .with_physical_optimizer_rules(rules)
             .with_table_factories(files::factories(config, &access))
             .build();
         for function in udfs::all() {

@@ -38,6 +38,7 @@ use self::files::FileList;
 use self::scoped::ScopedExec;
 use super::{Table, definitions};
 use crate::error::{Error, Result};
+use crate::inference::is_expensive;
 use crate::storage::Storage;
 
 /// A table at one version.
@@ -253,7 +254,10 @@ impl TableProvider for LakeTableProvider {
             Scan::Parquet { .. } => Ok(filters
                 .iter()
                 .map(|filter| {
-                    if self.is_partition_filter(filter) {
+                    if is_expensive(filter) {
+                        // Computed behind all others, on the rows that they leave.
+                        TableProviderFilterPushDown::Unsupported
+                    } else if self.is_partition_filter(filter) {
                         TableProviderFilterPushDown::Exact
                     } else {
                         TableProviderFilterPushDown::Inexact

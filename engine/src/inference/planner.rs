@@ -1,0 +1,42 @@
+//! Plans in which expensive functions are computed where they should be.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::error::Result;
+use datafusion::execution::context::QueryPlanner;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _};
+
+use super::lift::lift;
+
+/// DataFusion's planner, behind [`lift`].
+#[derive(Debug)]
+pub(crate) struct InferencePlanner;
+
+#[async_trait]
+impl QueryPlanner for InferencePlanner {
+    async fn create_physical_plan(
+        &self,
+        plan: &LogicalPlan,
+        session: &dyn Session,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        physical_plan(plan, session).await
+    }
+}
+
+/// The plan for this process.
+///
+/// # Errors
+/// DataFusion's.
+pub(crate) async fn physical_plan(
+    plan: &LogicalPlan,
+    session: &dyn Session,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let plan = lift(plan.clone())?;
+    DefaultPhysicalPlanner::default()
+        .create_physical_plan(&plan, session)
+        .await
+}
