@@ -208,6 +208,8 @@ fn counted(plan: &str, counter: &str) -> u64 {
 fn functions_are_computed_once_for_each_row_that_needs_them_and_rightly() {
     let folder = tempfile::tempdir().unwrap();
     let paratope = numbered(&folder);
+    // A call on a column, not a column of its name.
+    let call = Regex::new(r"ab_cdr3\(\w+@").unwrap();
     for (name, template, most) in QUERIES {
         let sql = computed(template);
         let expected = paratope.query(&stored(template));
@@ -221,8 +223,6 @@ fn functions_are_computed_once_for_each_row_that_needs_them_and_rightly() {
             "{name}: {calls} of {most}\n{analyzed}"
         );
         let physical = plan(&paratope, "EXPLAIN FORMAT INDENT", &sql);
-        // A call on a column, not a column of its name.
-        let call = Regex::new(r"ab_cdr3\(\w+@").unwrap();
         for line in physical.lines().filter(|line| call.is_match(line)) {
             assert!(line.contains("InferenceExec"), "{name}: {physical}");
         }
