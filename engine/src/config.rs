@@ -10,11 +10,13 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::storage::IoThreads;
+use crate::storage::{IoThreads, Ranges};
 
+mod cache;
 mod cluster;
 mod server;
 
+pub use cache::CacheConfig;
 pub use cluster::ClusterConfig;
 pub use server::{AuthConfig, LimitsConfig, ServerConfig, TlsConfig};
 
@@ -26,6 +28,8 @@ pub struct Config {
     pub lake: LakeConfig,
     /// How object stores are reached.
     pub storage: StorageConfig,
+    /// What is kept of the lake's files.
+    pub cache: CacheConfig,
     /// How queries run.
     pub query: QueryConfig,
     /// How files are ingested.
@@ -91,6 +95,9 @@ pub struct StorageConfig {
     /// Threads on which requests are made; those of the caller where not given. Not a setting: servers give it.
     #[serde(skip)]
     pub io: Option<IoThreads>,
+    /// What was read of data files before. Not a setting: whoever opens a lake gives it, by `CacheConfig`.
+    #[serde(skip)]
+    pub ranges: Option<Ranges>,
 }
 
 impl Default for StorageConfig {
@@ -110,6 +117,7 @@ impl Default for StorageConfig {
             request_timeout_s: 60,
             retries: 5,
             io: None,
+            ranges: None,
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Errors for callers: each variant is something a caller can act on, and each message names the
 //! thing (file, line, column, table, URL without secrets) and what to do about it.
 
+use std::sync::Arc;
+
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use deltalake::DeltaTableError;
+use parquet::errors::ParquetError;
 
 use crate::storage::refusal;
 
@@ -50,6 +53,14 @@ impl Error {
             self
         } else {
             self.context(place)
+        }
+    }
+
+    /// What only its text is left of: of a store that fails, or of the request.
+    fn told(message: String) -> Self {
+        match is_of_store(&message) {
+            true => Self::Unavailable(message),
+            false => Self::Invalid(message),
         }
     }
 
@@ -137,9 +148,12 @@ impl From<DataFusionError> for Error {
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
                 (*inner).into()
             }
-            DataFusionError::Shared(inner) => match inner.as_ref() {
-                DataFusionError::ResourcesExhausted(m) => Self::Exhausted(m.clone()),
-                other => Self::Invalid(shorten(&other.strip_backtrace())),
+            DataFusionError::Shared(inner) => match Arc::try_unwrap(inner) {
+                Ok(owned) => owned.into(),
+                Err(shared) => match shared.find_root() {
+                    DataFusionError::ResourcesExhausted(m) => Self::Exhausted(m.clone()),
+                    other => Self::told(shorten(&other.strip_backtrace())),
+                },
             },
             DataFusionError::ObjectStore(inner) => (*inner).into(),
             DataFusionError::IoError(inner) => inner.into(),
@@ -147,8 +161,18 @@ impl From<DataFusionError> for Error {
                 Ok(ours) => *ours,
                 Err(other) => match other.downcast::<DataFusionError>() {
                     Ok(nested) => (*nested).into(),
+                    Err(other) if is_of_store(&other.to_string()) => {
+                        Self::Unavailable(shorten(&other.to_string()))
+                    }
                     Err(other) => Self::Internal(shorten(&other.to_string())),
                 },
+            },
+            DataFusionError::ParquetError(inner) => match *inner {
+                ParquetError::External(cause) => match cause.downcast::<object_store::Error>() {
+                    Ok(of_store) => (*of_store).into(),
+                    Err(other) => Self::told(shorten(&other.to_string())),
+                },
+                other => Self::Invalid(shorten(&other.to_string())),
             },
             DataFusionError::ResourcesExhausted(m) => Self::Exhausted(m),
             DataFusionError::NotImplemented(m) => Self::Unsupported(m),
@@ -165,7 +189,7 @@ impl From<DataFusionError> for Error {
                 Self::Invalid(message.lines().next().unwrap_or_default().to_string())
             }
             DataFusionError::Internal(m) => Self::Internal(m),
-            other => Self::Invalid(shorten(&other.strip_backtrace())),
+            other => Self::told(shorten(&other.strip_backtrace())),
         }
     }
 }
@@ -193,6 +217,12 @@ fn parser_message(error: &ParserError) -> String {
             "the statement is nested too deeply; split it".to_string()
         }
     }
+}
+
+/// Whether a message is one of `object_store` about a request that failed for good, where only the text came from another
+/// node.
+pub(crate) fn is_of_store(message: &str) -> bool {
+    message.contains("Error performing ") && message.contains("max_retries")
 }
 
 /// An error with its causes, without repeating what an outer message already says.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::catalog::{self, CatalogTable, Contents, Entry, Kind, Name};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::storage::{Storage, probe_atomic_create, redact};
+use crate::storage::{Ranges, Storage, probe_atomic_create, redact};
 use crate::tables::{Table, definitions};
 
 /// Version of the layout that this software reads and writes.
@@ -59,7 +59,7 @@ impl Lake {
     /// `NotFound` where there is none; `Unsupported` where a newer version made it; whatever the
     /// store says.
     pub async fn open(config: &Config) -> Result<Arc<Self>> {
-        let storage = Storage::open(&config.lake.url, &config.storage)?;
+        let storage = open_storage(config).await?;
         match read_marker(&storage).await? {
             Some(marker) => Self::load(config, storage, marker.id).await,
             None => Err(Error::NotFound(format!(
@@ -76,7 +76,7 @@ impl Lake {
     /// # Errors
     /// `Unsupported` where the location cannot hold a lake; whatever the store says.
     pub async fn init(config: &Config) -> Result<(Arc<Self>, Creation)> {
-        let storage = Storage::open(&config.lake.url, &config.storage)?;
+        let storage = open_storage(config).await?;
         if let Some(marker) = read_marker(&storage).await? {
             let creation = match create_tables(&storage).await? {
                 true => Creation::Completed,
@@ -269,4 +269,14 @@ async fn read_marker(storage: &Storage) -> Result<Option<Marker>> {
     serde_json::from_slice(&bytes)
         .map(Some)
         .map_err(|error| Error::Corrupt(format!("{place}: {error}")))
+}
+/// The lake's folder. What is far away is read through a cache.
+async fn open_storage(config: &Config) -> Result<Storage> {
+    let storage = Storage::open(&config.lake.url, &config.storage)?;
+    if storage.url().scheme() == "file" || config.storage.ranges.is_some() {
+        return Ok(storage);
+    }
+    let mut reached = config.storage.clone();
+    reached.ranges = Ranges::open(&config.cache).await?;
+    Storage::open(&config.lake.url, &reached)
 }

@@ -91,10 +91,10 @@ pub const ALL: &[Measure] = &[
         name: CACHE_REQUESTS,
         kind: Kind::Counter,
         labels: &[
-            ("cache", &["snapshot", "parquet_footer"]),
+            ("cache", &["snapshot", "parquet_footer", "object_range"]),
             ("outcome", &["hit", "miss"]),
         ],
-        help: "Look-ups in caches; snapshot: whether the log of a table had nothing new, parquet_footer: whether the footer of a file was in memory",
+        help: "Look-ups in caches; snapshot: whether the log of a table had nothing new, parquet_footer: whether the footer of a file was in memory, object_range: whether a part of a data file was kept",
     },
     Measure {
         name: LOG_DROPPED,

@@ -3,7 +3,6 @@
 //! Calls are answered on one set of threads and plans run on another, so that health is told in milliseconds while all
 //! cores compute.
 
-mod http;
 mod stop;
 
 use std::net::SocketAddr;
@@ -19,7 +18,6 @@ use engine::policy::QUERY_LOG;
 use engine::queries::{Limits, Queries, QueryLog, follow_tasks};
 use engine::session::{STACK_BYTES, Sessions};
 use engine::storage::{Access, IoThreads};
-use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Authenticator;
 use crate::net::{ClientCertificates, Incoming, Tls};
 use crate::service::{Server, ServerParts, Service};
-use crate::watch::{Exposition, ended, upkeep};
-use http::Health;
+use crate::watch::{self, Exposition, Health, ended, upkeep};
 pub use stop::Signals;
 
 /// How often sessions and tickets are looked through.
@@ -97,8 +94,8 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
         },
         &settings.limits,
     )?);
-    let http = bind(settings.http).await?;
-    let health = Arc::new(Health::new(Arc::clone(&server), exposition));
+    let http = watch::bind(settings.http).await?;
+    let health = Arc::new(Health::new(Arc::clone(&server) as _, exposition));
     let end = CancellationToken::new();
     let service = FlightServiceServer::new(Service::new(Arc::clone(&server)))
         .max_decoding_message_size(settings.limits.message_bytes)
@@ -107,7 +104,7 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     let (flight_address, http_address) = (incoming.local_address(), http.local_addr()?);
     let tasks = vec![
         tokio::spawn(serve(incoming, service, end.clone())),
-        tokio::spawn(http::serve(http, Arc::clone(&health), end.clone())),
+        tokio::spawn(watch::serve(http, Arc::clone(&health), end.clone())),
         tokio::spawn(reap(Arc::clone(&server), end.clone())),
     ];
     Ok(Listening {
@@ -157,12 +154,6 @@ async fn serve(
         .serve_with_incoming_shutdown(incoming, end.cancelled_owned())
         .await?;
     Ok(())
-}
-
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; choose another with --http"))
 }
 
 async fn reap(server: Arc<Server>, end: CancellationToken) -> anyhow::Result<()> {

@@ -12,7 +12,8 @@ CREATE TABLE system.query_log (
   rows              BIGINT NOT NULL    COMMENT 'Rows given',
   bytes             BIGINT NOT NULL    COMMENT 'Bytes of the rows given, in memory',
   peak_memory_bytes BIGINT NOT NULL    COMMENT 'Most memory that its operators held at a time',
-  spilled_bytes     BIGINT NOT NULL    COMMENT 'What its operators wrote to disk for want of memory'
+  spilled_bytes     BIGINT NOT NULL    COMMENT 'What its operators wrote to disk for want of memory',
+  sent_again        STRING             COMMENT 'Why it was sent to other nodes of the cluster again, a line each time; NULL where it was not'
 )
 TBLPROPERTIES (
   'delta.checkpointInterval' = '10',

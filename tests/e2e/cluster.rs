@@ -103,6 +103,8 @@ async fn queries_give_the_same_rows_on_one_process_and_on_three_nodes_over_s3() 
         .await
         .unwrap();
     assert_eq!(states.texts("state"), ["ready"; 3]);
+    let loads = "SELECT count(*) FROM system.nodes WHERE tasks = 0 AND cached_bytes >= 0";
+    assert_eq!(cluster.value(loads).await, "3");
     let mut queries = generated(120);
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/examples")).unwrap()
     {
@@ -250,6 +252,17 @@ async fn nodes_that_are_killed_stopped_or_drained_cost_no_query_its_rows() {
     leaving.signal("TERM");
     assert_eq!(rows(&query.await.unwrap().unwrap()), expected);
     assert!(leaving.wait().success());
+
+    // What was sent again stands in the log, with the reason.
+    let log = "SELECT count(*) FROM system.query_log WHERE length(sent_again) > 10 AND status = 'succeeded'";
+    let since = Instant::now();
+    while client.value(log).await == "0" {
+        assert!(
+            since.elapsed() < Duration::from_secs(30),
+            "nothing was noted"
+        );
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,9 +6,11 @@
 mod access;
 mod azure;
 mod bad;
+mod caches;
 mod catalog;
 mod cells;
 mod cluster;
+mod cluster_faults;
 mod complete;
 mod corpora;
 mod damage;

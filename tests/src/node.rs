@@ -13,6 +13,7 @@ pub const EVERYTHING_TRAVELS: &str = "task_bytes = 1\ntask_expensive_rows = 1\n"
 pub struct Node {
     child: Child,
     url: String,
+    http: Option<String>,
 }
 
 impl Node {
@@ -23,6 +24,7 @@ impl Node {
         let mut child = paratope.command(all).spawn().expect("the node starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its messages"));
         let mut said = String::new();
+        let mut http = None;
         let url = loop {
             let mut line = String::new();
             let read = lines.read_line(&mut line).expect("a line");
@@ -30,6 +32,9 @@ impl Node {
             if read == 0 {
                 let _ = child.kill();
                 panic!("the node ended before it listened:\n{said}");
+            }
+            if let Some(url) = line.trim().strip_prefix("Health: http://") {
+                http = url.strip_suffix("/healthz").map(str::to_string);
             }
             if let Some(url) = line.trim().strip_prefix("Node: ") {
                 break url.to_string();
@@ -41,12 +46,17 @@ impl Node {
             let _ = lines.read_to_string(&mut rest);
             eprint!("{rest}");
         });
-        Self { child, url }
+        Self { child, url, http }
     }
 
     /// Where it listens.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where it tells health and metrics, if it does.
+    pub fn http(&self) -> Option<&str> {
+        self.http.as_deref()
     }
 
     /// Sends a signal: `KILL`, `STOP`, `CONT`, `TERM`.

@@ -2,7 +2,7 @@
 //! would look dead.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use tonic::transport::Endpoint;
 use tower::ServiceExt as _;
 use url::Url;
 
-use super::TOKEN_HEADER;
+use super::{CACHED_HEADER, TASKS_HEADER, TOKEN_HEADER};
 use crate::error::{Error, Result};
 use crate::storage::IoThreads;
 
@@ -30,6 +30,26 @@ pub struct Channels {
     io: IoThreads,
     token: Option<MetadataValue<tonic::metadata::Ascii>>,
     open: Mutex<HashMap<Url, BoxCloneSyncChannel>>,
+    loads: Arc<Mutex<HashMap<Url, Load>>>,
+}
+
+/// What a node has to do, and what it keeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Tasks under way.
+    pub tasks: u64,
+    /// Bytes of data files in memory.
+    pub cached_bytes: u64,
+}
+
+impl Load {
+    fn told(headers: &http::HeaderMap) -> Option<Self> {
+        let number = |name| headers.get(name)?.to_str().ok()?.parse().ok();
+        Some(Self {
+            tasks: number(TASKS_HEADER)?,
+            cached_bytes: number(CACHED_HEADER)?,
+        })
+    }
 }
 
 impl std::fmt::Debug for Channels {
@@ -52,7 +72,14 @@ impl Channels {
             io,
             token,
             open: Mutex::default(),
+            loads: Arc::default(),
         })
+    }
+
+    /// What a node told last.
+    pub fn load(&self, url: &Url) -> Option<Load> {
+        let loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
+        loads.get(url).copied()
     }
 
     /// A connection that is opened anew the next time somebody wants it.
@@ -88,6 +115,14 @@ impl Channels {
                 }
             }
             request
+        });
+        let (loads, node) = (Arc::clone(&self.loads), url.clone());
+        let channel = channel.map_response(move |response: http::Response<tonic::body::Body>| {
+            if let Some(load) = Load::told(response.headers()) {
+                let mut loads = loads.lock().unwrap_or_else(PoisonError::into_inner);
+                loads.insert(node.clone(), load);
+            }
+            response
         });
         let channel = BoxCloneSyncChannel::new(channel);
         self.open().insert(url.clone(), channel.clone());

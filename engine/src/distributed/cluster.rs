@@ -16,7 +16,7 @@ use futures::future::join_all;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::channels::Channels;
+use super::channels::{Channels, Load};
 use super::{DRAINING, VERSION};
 use crate::config::ClusterConfig;
 use crate::error::{Error, Result};
@@ -64,6 +64,8 @@ pub struct Node {
     pub version: Option<String>,
     /// When it answered last.
     pub seen_at: Option<DateTime<Utc>>,
+    /// What it has to do; `None` where it never told.
+    pub load: Option<Load>,
     /// When it said last that it joins; `None` for those of the configuration.
     joined: Option<Instant>,
 }
@@ -74,6 +76,7 @@ impl Node {
             state: NodeState::Lost("it was not asked yet".into()),
             version: None,
             seen_at: None,
+            load: None,
             joined,
         }
     }
@@ -218,6 +221,7 @@ impl Cluster {
                 };
                 node.version = Some(info.version);
                 node.seen_at = Some(Utc::now());
+                node.load = self.channels.load(url);
             }
             Err(reason) if reason.contains(DRAINING) => node.state = NodeState::Draining,
             Err(reason) => {

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use datafusion::arrow::array::{
+    ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
+};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{MemTable, Session, TableProvider};
 use datafusion::error::Result as DFResult;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::channels::Load;
 use super::cluster::{Cluster, Node, NodeState};
 use crate::error::Result;
 
@@ -29,6 +32,8 @@ impl LiveNodes {
             Field::new("state", DataType::Utf8, false),
             Field::new("version", DataType::Utf8, true),
             Field::new("seen_at", time, true),
+            Field::new("tasks", DataType::UInt64, true),
+            Field::new("cached_bytes", DataType::UInt64, true),
             Field::new("reason", DataType::Utf8, true),
         ]);
         Self {
@@ -42,6 +47,10 @@ impl LiveNodes {
         let texts = |of: fn(&Node) -> Option<String>| -> ArrayRef {
             Arc::new(nodes.values().map(of).collect::<StringArray>())
         };
+        let numbers = |of: fn(Load) -> u64| -> ArrayRef {
+            let numbers = nodes.values().map(|node| node.load.map(of));
+            Arc::new(numbers.collect::<UInt64Array>())
+        };
         let addresses = StringArray::from_iter_values(nodes.keys().map(|url| url.as_str()));
         let seen: TimestampMicrosecondArray = nodes
             .values()
@@ -54,6 +63,8 @@ impl LiveNodes {
                 texts(|node| Some(node.state.to_string())),
                 texts(|node| node.version.clone()),
                 Arc::new(seen.with_timezone("UTC")),
+                numbers(|load| load.tasks),
+                numbers(|load| load.cached_bytes),
                 texts(|node| match &node.state {
                     NodeState::Lost(reason) => Some(reason.clone()),
                     _ => None,

@@ -7,10 +7,12 @@
 //! | `channels` | connections to nodes |
 //! | `planner` | which plans are distributed |
 //! | `spread` | how a scan is split over tasks |
+//! | `affinity` | which task reads what: what its node has read before |
 //! | `retry` | queries that outlive a node |
 //! | `live` | `system.nodes` |
 //! | `node` | a node's side |
 
+mod affinity;
 mod channels;
 mod cluster;
 mod live;
@@ -31,3 +33,7 @@ pub const TABLE: &str = "nodes";
 pub const TOKEN_HEADER: &str = "x-paratope-cluster";
 /// What a node that is stopping says to whoever asks for its version.
 pub const DRAINING: &str = "draining";
+/// Header of a node's answer with the number of tasks that it computes.
+pub const TASKS_HEADER: &str = "x-paratope-tasks";
+/// Header of a node's answer with the bytes of data files that it keeps in memory.
+pub const CACHED_HEADER: &str = "x-paratope-cached-bytes";

@@ -45,7 +45,7 @@ pub(crate) fn distributed(state: SessionState, cluster: &Arc<Cluster>) -> Result
         move |event: DesiredTaskCountEvent<'_>| spread::desired(event, &config)
     };
     let nodes = Arc::clone(cluster);
-    // Task n of equal plans goes to the same node, whose caches hold its files.
+    // Scans are split in the same order of nodes.
     let route = move |event: RouteTasksEvent<'_>| {
         let routed = nodes.get_urls().map(|urls| {
             let urls = urls.iter().cycle().take(event.task_count);
@@ -53,7 +53,8 @@ pub(crate) fn distributed(state: SessionState, cluster: &Arc<Cluster>) -> Result
         });
         Some(routed)
     };
-    let spread = |event: ScaleUpLeafNodeEvent<'_>| spread::spread(event);
+    let nodes = Arc::clone(cluster);
+    let spread = move |event: ScaleUpLeafNodeEvent<'_>| spread::spread(event, &nodes.ready());
     let mut state = SessionStateBuilder::new_from_existing(state);
     if let Some(config) = state.config() {
         config.set_extension(Arc::clone(cluster));

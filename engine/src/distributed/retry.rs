@@ -13,7 +13,8 @@ use tonic::{Code, Status};
 use url::Url;
 
 use super::cluster::Cluster;
-use crate::error::Error;
+use crate::error::{Error, is_of_store};
+use crate::queries;
 
 /// How often a query is sent again.
 const AGAIN: usize = 2;
@@ -118,6 +119,9 @@ impl Run {
             return given_up("again and again");
         }
         self.again -= 1;
+        if let Some(query) = queries::current() {
+            query.note_sent_again(&reason);
+        }
         tracing::warn!(
             reason,
             "a node was lost: the query is sent to those that are left"
@@ -147,6 +151,8 @@ enum Cause {
 
 fn cause(error: &DataFusionError) -> Cause {
     let by_text = |message: &str| match has_trace(message) {
+        // It fails for all nodes, and was asked again already.
+        _ if is_of_store(message) => Cause::Query,
         true => Cause::Lost(message.to_string()),
         false => Cause::Unknown,
     };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileGroupPartitioner, FileScanConfig, FileScanConfigBuilder,
 };
@@ -14,7 +15,9 @@ use datafusion_distributed::{
     DesiredTaskCountEvent, DesiredTaskCountEventResponse, DistributedLeafExec,
     ScaleUpLeafNodeEvent, ScaleUpLeafNodeEventResponse,
 };
+use url::Url;
 
+use super::affinity::assign;
 use crate::config::ClusterConfig;
 use crate::storage::LAKE_SCHEME;
 
@@ -70,27 +73,23 @@ pub(super) fn desired(
     Some(Ok(DesiredTaskCountEventResponse::desired(tasks.max(1))))
 }
 
-/// The scan in as many parts as there are tasks. What is known of each file stays here: nodes have no use for it, and it is
-/// most of a plan.
+/// The scan in as many parts as there are tasks, the first of which runs on the first of `nodes`. What is known of each file
+/// stays here: nodes have no use for it, and it is most of a plan.
 pub(super) fn spread(
     event: ScaleUpLeafNodeEvent<'_>,
+    nodes: &[Url],
 ) -> Option<Result<ScaleUpLeafNodeEventResponse>> {
     let scan = scan(event.plan.as_ref())?;
     let partitions = event.plan.output_partitioning().partition_count();
-    let groups = FileGroupPartitioner::new()
-        .with_target_partitions(partitions * event.task_count)
-        .with_repartition_file_min_size(0)
-        .with_preserve_order_within_groups(!scan.output_ordering.is_empty())
-        .repartition_file_groups(&scan.file_groups)
-        .unwrap_or_else(|| scan.file_groups.clone());
-    let mut parts = vec![Vec::new(); event.task_count];
-    for (index, group) in groups.into_iter().enumerate() {
-        let files = group.into_inner().into_iter().map(|mut file| {
-            file.statistics = None;
-            file
-        });
-        parts[index % event.task_count].push(FileGroup::new(files.collect()));
-    }
+    let parts = match scan.output_ordering.is_empty() && !nodes.is_empty() {
+        true => {
+            let nodes = nodes.iter().cycle().take(event.task_count);
+            let nodes: Vec<String> = nodes.map(Url::to_string).collect();
+            let files = scan.file_groups.iter().flat_map(FileGroup::files);
+            assign(files.cloned().map(bare), &nodes, partitions)
+        }
+        false => in_order(scan, partitions, event.task_count),
+    };
     let most = parts.iter().map(Vec::len).max().unwrap_or(0);
     let schema = scan.file_source.table_schema().table_schema();
     let unknown = Statistics::new_unknown(schema);
@@ -105,4 +104,25 @@ pub(super) fn spread(
     });
     let leaf = DistributedLeafExec::try_new(Arc::clone(event.plan), variants);
     Some(leaf.map(|leaf| ScaleUpLeafNodeEventResponse::new(Arc::new(leaf))))
+}
+
+/// The files of each task and thread, where their order counts.
+fn in_order(scan: &FileScanConfig, partitions: usize, tasks: usize) -> Vec<Vec<FileGroup>> {
+    let groups = FileGroupPartitioner::new()
+        .with_target_partitions(partitions * tasks)
+        .with_repartition_file_min_size(0)
+        .with_preserve_order_within_groups(true)
+        .repartition_file_groups(&scan.file_groups)
+        .unwrap_or_else(|| scan.file_groups.clone());
+    let mut parts = vec![Vec::new(); tasks];
+    for (index, group) in groups.into_iter().enumerate() {
+        let files = group.into_inner().into_iter().map(bare);
+        parts[index % tasks].push(files.collect());
+    }
+    parts
+}
+
+fn bare(mut file: PartitionedFile) -> PartitionedFile {
+    file.statistics = None;
+    file
 }

@@ -43,6 +43,7 @@ pub struct LogEntry {
     bytes: u64,
     peak_memory_bytes: u64,
     spilled_bytes: u64,
+    sent_again: Option<String>,
 }
 
 impl LogEntry {
@@ -62,6 +63,7 @@ impl LogEntry {
             bytes: query.bytes(),
             peak_memory_bytes: query.peak_memory_bytes() as u64,
             spilled_bytes: query.spilled_bytes(),
+            sent_again: query.sent_again(),
         }
     }
 }
@@ -176,6 +178,7 @@ fn batch(
             "bytes" => number(|entry| entry.bytes),
             "peak_memory_bytes" => number(|entry| entry.peak_memory_bytes),
             "spilled_bytes" => number(|entry| entry.spilled_bytes),
+            "sent_again" => text(|entry| entry.sent_again.as_deref()),
             // Added to the table by others.
             _ => new_null_array(field.data_type(), entries.len()),
         })

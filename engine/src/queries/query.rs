@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -110,6 +110,8 @@ pub struct Query {
     pins: BTreeMap<String, u64>,
     stop: CancellationToken,
     outcome: OnceLock<Outcome>,
+    /// Why it was sent to other nodes again.
+    sent_again: Mutex<Vec<String>>,
 }
 
 impl Query {
@@ -149,6 +151,7 @@ impl Query {
             pins,
             stop: CancellationToken::new(),
             outcome: OnceLock::new(),
+            sent_again: Mutex::default(),
         }
     }
 
@@ -233,6 +236,24 @@ impl Query {
         if self.plan.set(Arc::clone(plan)).is_ok() {
             let _ = self.plan_hash.set(hash());
         }
+    }
+
+    /// Notes why it is sent to other nodes again.
+    pub(crate) fn note_sent_again(&self, reason: &str) {
+        let mut reasons = self
+            .sent_again
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        reasons.push(reason.to_string());
+    }
+
+    /// Why it was sent to other nodes again, a line each time; `None` where it was not.
+    pub fn sent_again(&self) -> Option<String> {
+        let reasons = self
+            .sent_again
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        (!reasons.is_empty()).then(|| reasons.join("\n"))
     }
 
     pub(super) fn start(&self) {

@@ -1,6 +1,7 @@
 //! Where bytes lie: one lake location and the object store behind it.
 
 mod access;
+mod cached;
 mod fence;
 mod io;
 mod location;
@@ -8,6 +9,7 @@ mod metered;
 mod overlay;
 mod place;
 mod probe;
+mod ranges;
 mod registry;
 mod stores;
 
@@ -19,6 +21,7 @@ pub use location::{parse, redact};
 pub(crate) use overlay::with_store;
 pub(crate) use place::canonical;
 pub use probe::probe_atomic_create;
+pub use ranges::Ranges;
 pub use registry::Registry;
 pub use stores::open_store;
 
@@ -31,6 +34,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use self::cached::Cached;
 use self::fence::Fence;
 use self::place::Root;
 
@@ -45,6 +49,8 @@ pub struct Storage {
     store_url: Url,
     root: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// What was read of its data files before.
+    ranges: Option<Ranges>,
 }
 
 /// Scheme of the lake's own store in plans: no location that a user writes has it, so what a plan reads of the lake was
@@ -61,18 +67,23 @@ impl Storage {
         let url = folder_url(location)?;
         let root = open_store(&url, config)?;
         let mut storage = Self::with_store(url, root)?;
-        let fenced = Fence::folder(
-            storage.root,
-            Root::of(&storage.url)?,
-            storage.prefix.clone(),
-        );
-        storage.root = Arc::new(fenced);
         // The same on every node that opens the same lake.
         let digest = Sha256::digest(redact(&storage.url));
         let name: String = digest[..16]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
+        if let Some(ranges) = &config.ranges {
+            let cached = Cached::new(storage.root, ranges.clone(), name.clone());
+            storage.root = Arc::new(cached);
+            storage.ranges = Some(ranges.clone());
+        }
+        let fenced = Fence::folder(
+            storage.root,
+            Root::of(&storage.url)?,
+            storage.prefix.clone(),
+        );
+        storage.root = Arc::new(fenced);
         storage.store_url = Url::parse(&format!("{LAKE_SCHEME}://{name}"))
             .map_err(|error| Error::Internal(error.to_string()))?;
         Ok(storage)
@@ -104,6 +115,7 @@ impl Storage {
             store_url,
             root,
             prefix,
+            ranges: None,
         })
     }
 
@@ -125,6 +137,11 @@ impl Storage {
     /// The store, at its root.
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.root
+    }
+
+    /// Bytes of its data files that are kept in memory.
+    pub fn cached_bytes(&self) -> usize {
+        self.ranges.as_ref().map_or(0, Ranges::memory_bytes)
     }
 
     /// Path of `relative` within the store.

@@ -35,6 +35,9 @@ pub struct Worker {
     /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:32012]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
+    /// Address for health and metrics (/healthz, /readyz, /metrics) [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
     /// Join this server (grpc://host:port, grpc+tls://host:port), and stay
     #[arg(long, value_name = "URL")]
     join: Option<Target>,
@@ -67,11 +70,17 @@ impl Worker {
             ))
             .into());
         }
-        let listening = worker::listen(&config, address).await?;
+        let listening = worker::listen(&config, address, self.http).await?;
         let node = format!("http://{}", listening.address);
+        let health = listening.http.map(|http| format!("http://{http}/healthz"));
         match self.log_format {
-            LogFormat::Text => writeln!(io::stderr(), "Node: {node}")?,
-            LogFormat::Json => tracing::info!(node, "listening"),
+            LogFormat::Text => {
+                if let Some(health) = health {
+                    writeln!(io::stderr(), "Health: {health}")?;
+                }
+                writeln!(io::stderr(), "Node: {node}")?;
+            }
+            LogFormat::Json => tracing::info!(node, health, "listening"),
         }
         if let Some(server) = self.join {
             let join = Join {

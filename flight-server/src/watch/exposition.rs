@@ -10,11 +10,8 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::measures::{
-    BUILD, MEMORY, MEMORY_LIMIT, PREPARED, QUERY_SECONDS, QUEUE_SECONDS, QUEUED, RESIDENT, RUNNING,
-    SESSIONS, START, all,
-};
-use crate::service::Server;
+use super::http::Watched;
+use super::measures::{BUILD, QUERY_SECONDS, QUEUE_SECONDS, RESIDENT, START, all};
 
 /// Bounds of statements' times: from an answer out of memory to a scan of a whole lake.
 const STATEMENT_SECONDS: &[f64] = &[
@@ -64,17 +61,9 @@ impl Exposition {
         Ok(Self { handle })
     }
 
-    /// All metrics, those of `server` as they are now.
-    pub fn tell(&self, server: &Server) -> String {
-        let (running, queued) = server.queries.counts();
-        gauge!(RUNNING).set(running as f64);
-        gauge!(QUEUED).set(queued as f64);
-        gauge!(MEMORY).set(server.queries.memory() as f64);
-        if let Some(limit) = server.queries.memory_limit() {
-            gauge!(MEMORY_LIMIT).set(limit as f64);
-        }
-        gauge!(SESSIONS).set(server.sessions.len() as f64);
-        gauge!(PREPARED).set(server.prepared.len() as f64);
+    /// All metrics, those of `watched` as they are now.
+    pub fn tell(&self, watched: &dyn Watched) -> String {
+        watched.measure();
         if let Some(bytes) = engine::session::resident_memory() {
             gauge!(RESIDENT).set(bytes as f64);
         }

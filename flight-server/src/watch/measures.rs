@@ -18,6 +18,8 @@ pub const SPILLED: &str = "paratope_query_spilled_bytes_total";
 pub const RUNNING: &str = "paratope_queries_running";
 /// Statements that wait.
 pub const QUEUED: &str = "paratope_queries_queued";
+/// Parts of the queries of others that a node computes.
+pub const TASKS: &str = "paratope_node_tasks_running";
 /// Memory that statements hold.
 pub const MEMORY: &str = "paratope_memory_reserved_bytes";
 /// Memory that they may hold.
@@ -72,6 +74,12 @@ const SERVER: &[Measure] = &[
         kind: Kind::Counter,
         labels: &[],
         help: "Bytes that statements wrote to disk for want of memory, noted when they end",
+    },
+    Measure {
+        name: TASKS,
+        kind: Kind::Gauge,
+        labels: &[],
+        help: "Parts of the queries of others that this node computes",
     },
     Measure {
         name: RUNNING,

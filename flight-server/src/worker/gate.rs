@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use engine::distributed::{DRAINING, TOKEN_HEADER};
-use http::{Request, Response};
+use engine::Lake;
+use engine::distributed::{CACHED_HEADER, DRAINING, TASKS_HEADER, TOKEN_HEADER};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
 use ring::digest::{SHA256, digest};
 use tokio::runtime::Handle;
@@ -25,17 +26,19 @@ const INFO: &str = "/GetWorkerInfo";
 pub struct Keeper {
     token: Option<String>,
     cpu: Handle,
+    lake: Arc<Lake>,
     drains: AtomicBool,
     tasks: AtomicUsize,
     ended: Notify,
 }
 
 impl Keeper {
-    /// Lets in who has the token, or everybody where there is none.
-    pub fn new(token: Option<String>, cpu: Handle) -> Arc<Self> {
+    /// Of a node on `lake`. Lets in who has the token, or everybody where there is none.
+    pub fn new(token: Option<String>, cpu: Handle, lake: Arc<Lake>) -> Arc<Self> {
         Arc::new(Self {
             token,
             cpu,
+            lake,
             drains: AtomicBool::new(false),
             tasks: AtomicUsize::new(0),
             ended: Notify::new(),
@@ -68,9 +71,16 @@ impl Keeper {
         }
     }
 
+    /// What there is to do, for whoever asks whether there may be more.
+    fn tell(&self, headers: &mut HeaderMap) {
+        let cached = self.lake.storage().cached_bytes();
+        headers.insert(TASKS_HEADER, HeaderValue::from(self.tasks()));
+        headers.insert(CACHED_HEADER, HeaderValue::from(cached));
+    }
+
     fn refusal(&self, request: &Request<Body>) -> Option<Status> {
         let given = request.headers().get(TOKEN_HEADER);
-        let given = given.map(http::HeaderValue::as_bytes);
+        let given = given.map(HeaderValue::as_bytes);
         if let Err(refused) = check_token(self.token.as_deref(), given) {
             return Some(refused);
         }
@@ -151,6 +161,8 @@ where
         if let Some(status) = self.keeper.refusal(&request) {
             return Box::pin(std::future::ready(Ok(status.into_http())));
         }
+        let is_asked = request.uri().path().ends_with(INFO);
+        let keeper = Arc::clone(&self.keeper);
         let task = request
             .uri()
             .path()
@@ -165,12 +177,15 @@ where
             .cpu
             .spawn(async move { inner.call(request).await });
         Box::pin(async move {
-            let response = match work.await {
+            let mut response = match work.await {
                 Ok(done) => done?,
                 Err(_) => {
                     Status::internal("a defect of paratope; the node's log has more").into_http()
                 }
             };
+            if is_asked {
+                keeper.tell(response.headers_mut());
+            }
             Ok(match task {
                 None => response,
                 Some(task) => response.map(|body| Body::new(Held { body, _task: task })),

@@ -19,8 +19,9 @@ use tonic::transport::Server;
 
 use crate::net::Incoming;
 use crate::server::{Signals, computing};
-pub use gate::check_token;
-use gate::{Gate, Keeper};
+use crate::watch::{self, Exposition, Health, upkeep};
+use gate::Gate;
+pub use gate::{Keeper, check_token};
 pub use join::{JOIN, Join};
 
 /// A silent connection is asked so often whether its peer lives,
@@ -28,10 +29,16 @@ const KEEP_ALIVE: Duration = Duration::from_secs(2);
 /// and closed where no answer comes in this time.
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(3);
 
+/// How often counts are taken in.
+const UPKEEP: Duration = Duration::from_secs(10);
+
 /// A node that listens.
 pub struct Listening {
     /// Where plans are taken.
     pub address: SocketAddr,
+    /// Where health and metrics are told, where they are.
+    pub http: Option<SocketAddr>,
+    health: Arc<Health>,
     keeper: Arc<Keeper>,
     end: CancellationToken,
     serving: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
@@ -39,29 +46,49 @@ pub struct Listening {
     cpu: Runtime,
 }
 
-/// Opens the lake and listens.
+/// Opens the lake and listens; health and metrics are told at `http`.
 ///
 /// # Errors
 /// No lake; an address that is taken, or may not be listened on without a token.
-pub async fn listen(config: &Config, address: SocketAddr) -> anyhow::Result<Listening> {
+pub async fn listen(
+    config: &Config,
+    address: SocketAddr,
+    http: Option<SocketAddr>,
+) -> anyhow::Result<Listening> {
     let token = config.cluster.token.clone();
     if token.is_none() && !address.ip().is_loopback() {
         bail!(
             "{address} can be reached from other machines: set cluster.token, the same on every node (PARATOPE__CLUSTER__TOKEN), or listen on 127.0.0.1"
         );
     }
+    let exposition = Exposition::start()?;
     let io = IoThreads::current()?;
     let mut config = config.clone();
     config.storage.io = Some(io.clone());
     let lake = Lake::open(&config).await?;
     let cpu = computing(&config)?;
     let access = Access::nothing(&config)?;
-    let sessions = Sessions::new(Some(lake), &config, access)?;
+    let sessions = Arc::new(Sessions::new(Some(Arc::clone(&lake)), &config, access)?);
     let worker = distributed::worker(&sessions, io)?.into_worker_server();
     let incoming = Incoming::bind(address, None).await?;
     let address = incoming.local_address();
-    let keeper = Keeper::new(token, cpu.handle().clone());
+    let keeper = Keeper::new(token, cpu.handle().clone(), lake);
     let end = CancellationToken::new();
+    let node = watch::Node {
+        keeper: Arc::clone(&keeper),
+        sessions,
+    };
+    let health = Arc::new(Health::new(Arc::new(node), exposition));
+    let http = match http {
+        None => None,
+        Some(address) => {
+            let listener = watch::bind(address).await?;
+            let address = listener.local_addr()?;
+            tokio::spawn(watch::serve(listener, Arc::clone(&health), end.clone()));
+            Some(address)
+        }
+    };
+    tokio::spawn(keep_up(end.clone()));
     let (stopped, kept) = (end.clone().cancelled_owned(), Arc::clone(&keeper));
     let serving = tokio::spawn(
         Server::builder()
@@ -75,12 +102,22 @@ pub async fn listen(config: &Config, address: SocketAddr) -> anyhow::Result<List
     );
     Ok(Listening {
         address,
+        http,
+        health,
         keeper,
         end,
         serving,
         drain: Duration::from_secs(config.server.limits.drain_s),
         cpu,
     })
+}
+
+/// Takes in what was counted, however seldom somebody asks for it.
+async fn keep_up(end: CancellationToken) {
+    while !end.is_cancelled() {
+        tokio::time::sleep(UPKEEP).await;
+        upkeep();
+    }
 }
 
 impl Listening {
@@ -99,6 +136,7 @@ impl Listening {
             "stopping: no new tasks; running ones have {:?}",
             self.drain
         );
+        self.health.stop();
         self.keeper.drain();
         tokio::select! {
             () = self.keeper.idle() => {}

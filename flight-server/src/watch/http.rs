@@ -1,8 +1,10 @@
 //! Health and metrics over HTTP, from the threads that answer calls: they are told while all cores compute.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,36 +14,57 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::service::Server;
-use crate::watch::Exposition;
+use super::exposition::Exposition;
 
 /// Version of Prometheus's text format.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Whether the server lives, and takes statements.
+/// What tells of itself: a server, or a node.
+pub trait Watched: Send + Sync {
+    /// What it does, in a few words.
+    fn state(&self) -> String;
+
+    /// Sets the gauges that show it.
+    fn measure(&self);
+}
+
+/// Whether a process lives, and takes work.
 pub struct Health {
-    server: Arc<Server>,
+    watched: Arc<dyn Watched>,
     exposition: Exposition,
     is_stopping: AtomicBool,
 }
 
 impl Health {
-    /// Of a server that runs.
-    pub fn new(server: Arc<Server>, exposition: Exposition) -> Self {
+    /// Of one that runs.
+    pub fn new(watched: Arc<dyn Watched>, exposition: Exposition) -> Self {
         Self {
-            server,
+            watched,
             exposition,
             is_stopping: AtomicBool::new(false),
         }
     }
 
-    /// It takes no more statements.
+    /// It takes no more work.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 }
 
+/// A listener for health and metrics.
+///
+/// # Errors
+/// An address that is taken.
+pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another with --http"))
+}
+
 /// Serves until `end`.
+///
+/// # Errors
+/// A listener that fails.
 pub async fn serve(
     listener: TcpListener,
     health: Arc<Health>,
@@ -62,14 +85,11 @@ async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, String) {
     if health.is_stopping.load(Ordering::Relaxed) {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".into());
     }
-    let (running, waiting) = health.server.queries.counts();
-    (
-        StatusCode::OK,
-        format!("ready: {running} statements run, {waiting} wait\n"),
-    )
+    let state = health.watched.state();
+    (StatusCode::OK, format!("ready: {state}\n"))
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    let told = health.exposition.tell(&health.server);
+    let told = health.exposition.tell(health.watched.as_ref());
     ([(CONTENT_TYPE, EXPOSITION)], told)
 }
