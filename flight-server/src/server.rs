@@ -71,7 +71,7 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     let lake = complete(config, Lake::open(config).await?).await?;
     let cpu = computing(config)?;
     let access = Access::listed(config)?;
-    let cluster = Cluster::open(&config.cluster, IoThreads::current()?).await?;
+    let cluster = Cluster::open(&config.cluster, &lake, IoThreads::current()?).await?;
     cluster.watch();
     let sessions = Sessions::new(Some(Arc::clone(&lake)), config, access)?.with_cluster(cluster)?;
     let limits = Limits::new(

@@ -312,6 +312,25 @@ async fn nodes_work_for_their_cluster_only_and_a_cluster_without_nodes_says_so()
             assert_eq!(client.value("SELECT count(*) FROM system.nodes").await, "1");
         }
     }
+    // One that works on another lake has nothing of this one's, whatever its token.
+    let other = Paratope::on(folder.path().join("other"));
+    other.init();
+    let others = [Node::start(&other, &[])];
+    let settings = format!(
+        "[cluster]\nworkers = {}\n{EVERYTHING_TRAVELS}",
+        addresses(&others)
+    );
+    let server = Server::over(paratope.clone(), elsewhere(), &settings);
+    let mut client = server.client().await;
+    refused(
+        client.query(sql).await,
+        Code::Unavailable,
+        &["another lake", "--lake"],
+    );
+    assert_eq!(
+        client.value("SELECT state FROM system.nodes").await,
+        "other_lake"
+    );
     let open = paratope.run(["worker", "--listen", "0.0.0.0:0"]);
     open.expect_code(1)
         .expect_message(&["cluster.token", "127.0.0.1"]);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tests::binary::Paratope;
 use tests::faults::{Answer, Fault, Rule};
-use tests::flight::refused;
+use tests::flight::{Client, refused};
 use tests::node::{EVERYTHING_TRAVELS, Node, addresses};
 use tests::s3::S3Server;
 use tests::server::Server;
@@ -61,13 +61,7 @@ async fn nodes_of_a_server_that_dies_are_idle_soon_and_its_change_is_not_made() 
     let mut client = server.client().await;
     let chains = "SELECT count(*) FROM chains";
     let before = client.value(chains).await;
-    // Minutes of work: as many prefixes of each chain.
-    let numbers: Vec<String> = (1..200).map(|n| format!("SELECT {n} AS value")).collect();
-    let numbers = numbers.join(" UNION ALL ");
-    let copied = format!(
-        "SELECT max(ab_cdr3(repeat('Q', CAST(n.value AS INT)) || c.sequence_aa)) AS cdr3 FROM chains c \
-        CROSS JOIN ({numbers}) n GROUP BY c.locus"
-    );
+    let copied = minutes();
     let changes = [
         format!("CREATE TABLE copied AS {copied}"),
         format!("UPDATE chains SET cdr3_aa = 'X' WHERE cdr3_aa IN ({copied})"),
@@ -147,4 +141,90 @@ async fn a_store_that_fails_for_a_while_is_asked_again_and_one_that_stays_so_is_
     }
     // It is all over once the store answers again.
     assert_eq!(rows(&client.query(sql).await.unwrap()), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_beyond_the_memory_of_a_node_fails_alone_and_the_node_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let paratope = Paratope::on(folder.path().join("lake"));
+    paratope.run(["quickstart"]).expect_code(0);
+    let narrow = paratope
+        .clone()
+        .with("PARATOPE__QUERY__MEMORY_BYTES", "16000000");
+    let mut nodes: Vec<Node> = (0..2).map(|_| Node::start(&narrow, &[])).collect();
+    let workers = addresses(&nodes);
+    let settings = format!("[cluster]\nworkers = {workers}\n{EVERYTHING_TRAVELS}");
+    let server = Server::over(paratope, folder, &settings);
+    let mut client = server.client().await;
+    let large = format!(
+        "SELECT count(DISTINCT c.sequence_aa || '-' || CAST(n.value AS STRING)) FROM chains c CROSS JOIN ({}) n",
+        numbers(60)
+    );
+    let small = "SELECT count(DISTINCT sequence_aa) FROM chains";
+    let expected = client.value(small).await;
+    for _ in 0..2 {
+        let answer = client.query(&large).await;
+        refused(answer, Code::ResourceExhausted, &["memory"]);
+        assert_eq!(client.value(small).await, expected);
+    }
+    assert!(nodes.iter_mut().all(Node::is_up));
+}
+
+/// Minutes of work: as many prefixes of each chain.
+fn minutes() -> String {
+    let numbers = numbers(200);
+    format!(
+        "SELECT max(ab_cdr3(repeat('Q', CAST(n.value AS INT)) || c.sequence_aa)) AS cdr3 FROM chains c \
+        CROSS JOIN ({numbers}) n GROUP BY c.locus"
+    )
+}
+
+/// A subquery of so many numbers, which every node can compute.
+fn numbers(count: usize) -> String {
+    let each = (1..=count).map(|number| format!("SELECT {number} AS value"));
+    each.collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_statement_that_is_stopped_in_any_way_stops_on_all_nodes() {
+    let folder = tempfile::tempdir().unwrap();
+    let paratope = Paratope::on(folder.path().join("lake"));
+    paratope.run(["quickstart"]).expect_code(0);
+    let http = ["--http", "127.0.0.1:0"];
+    let nodes: Vec<Node> = (0..2).map(|_| Node::start(&paratope, &http)).collect();
+    let workers = addresses(&nodes);
+    let settings = format!(
+        "[server.limits]\nstatement_timeout_s = 15\n[cluster]\nworkers = {workers}\n{EVERYTHING_TRAVELS}"
+    );
+    let server = Server::over(paratope, folder, &settings);
+    let begin = |mut client: Client| {
+        let query = tokio::spawn(async move { client.query(&minutes()).await });
+        until("work", Duration::from_secs(10), || {
+            nodes.iter().all(|node| tasks(node) > 0)
+        });
+        query
+    };
+    let idle = |why: &str| {
+        until(why, Duration::from_secs(2), || {
+            nodes.iter().all(|node| tasks(node) == 0)
+        });
+    };
+
+    // Its client goes away.
+    begin(server.client().await).abort();
+    idle("a client that went away");
+
+    // Somebody stops it.
+    let query = begin(server.client().await);
+    let mut client = server.client().await;
+    let ids = "SELECT query_id FROM system.queries WHERE statement LIKE '%repeat%' AND statement NOT LIKE '%query_id%'";
+    let id = client.value(ids).await;
+    client.query(&format!("KILL QUERY '{id}'")).await.unwrap();
+    idle("KILL QUERY");
+    refused(query.await.unwrap(), Code::Cancelled, &["kill query"]);
+
+    // It takes too long.
+    let query = begin(server.client().await);
+    refused(query.await.unwrap(), Code::DeadlineExceeded, &["15 s"]);
+    idle("a timeout");
 }

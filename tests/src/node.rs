@@ -67,6 +67,11 @@ impl Node {
         assert!(sent.is_ok_and(|status| status.success()), "SIG{name}");
     }
 
+    /// Whether it runs.
+    pub fn is_up(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
     /// Waits until it has ended, and tells how.
     pub fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().expect("a child")

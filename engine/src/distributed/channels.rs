@@ -14,7 +14,7 @@ use tonic::transport::Endpoint;
 use tower::ServiceExt as _;
 use url::Url;
 
-use super::{CACHED_HEADER, TASKS_HEADER, TOKEN_HEADER};
+use super::{CACHED_HEADER, LAKE_HEADER, TASKS_HEADER, TOKEN_HEADER};
 use crate::error::{Error, Result};
 use crate::storage::IoThreads;
 
@@ -33,9 +33,11 @@ pub struct Channels {
     loads: Arc<Mutex<HashMap<Url, Load>>>,
 }
 
-/// What a node has to do, and what it keeps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What a node has to do, what it keeps, and where it works.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Load {
+    /// Name of its lake in plans.
+    pub lake: String,
     /// Tasks under way.
     pub tasks: u64,
     /// Bytes of data files in memory.
@@ -44,8 +46,10 @@ pub struct Load {
 
 impl Load {
     fn told(headers: &http::HeaderMap) -> Option<Self> {
-        let number = |name| headers.get(name)?.to_str().ok()?.parse().ok();
+        let text = |name| headers.get(name)?.to_str().ok();
+        let number = |name| text(name)?.parse().ok();
         Some(Self {
+            lake: text(LAKE_HEADER)?.to_string(),
             tasks: number(TASKS_HEADER)?,
             cached_bytes: number(CACHED_HEADER)?,
         })
@@ -79,7 +83,7 @@ impl Channels {
     /// What a node told last.
     pub fn load(&self, url: &Url) -> Option<Load> {
         let loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
-        loads.get(url).copied()
+        loads.get(url).cloned()
     }
 
     /// A connection that is opened anew the next time somebody wants it.

@@ -20,6 +20,7 @@ use super::channels::{Channels, Load};
 use super::{DRAINING, VERSION};
 use crate::config::ClusterConfig;
 use crate::error::{Error, Result};
+use crate::lake::Lake;
 use crate::storage::IoThreads;
 
 /// How often nodes are asked.
@@ -40,6 +41,8 @@ pub enum NodeState {
     Draining,
     /// It is of another version, so that plans may mean something else to it.
     OtherVersion,
+    /// It works on another lake, so that it has nothing of what plans read.
+    OtherLake,
     /// It does not answer; why.
     Lost(String),
 }
@@ -50,6 +53,7 @@ impl fmt::Display for NodeState {
             Self::Ready => "ready",
             Self::Draining => "draining",
             Self::OtherVersion => "other_version",
+            Self::OtherLake => "other_lake",
             Self::Lost(_) => "lost",
         })
     }
@@ -86,20 +90,23 @@ impl Node {
 #[derive(Debug)]
 pub struct Cluster {
     config: ClusterConfig,
+    /// Name of the lake in plans.
+    lake: String,
     io: IoThreads,
     channels: Arc<Channels>,
     nodes: RwLock<BTreeMap<Url, Node>>,
 }
 
 impl Cluster {
-    /// The nodes of the configuration, asked once.
+    /// The nodes of the configuration that work on `lake`, asked once.
     ///
     /// # Errors
     /// Addresses that are none.
-    pub async fn open(config: &ClusterConfig, io: IoThreads) -> Result<Arc<Self>> {
+    pub async fn open(config: &ClusterConfig, lake: &Lake, io: IoThreads) -> Result<Arc<Self>> {
         let cluster = Self {
             channels: Arc::new(Channels::new(io.clone(), config.token.as_deref())?),
             config: config.clone(),
+            lake: lake.storage().name().to_string(),
             io,
             nodes: RwLock::default(),
         };
@@ -215,13 +222,15 @@ impl Cluster {
         let before = node.state.clone();
         match answer {
             Ok(info) => {
+                node.load = self.channels.load(url);
+                let is_of_lake = node.load.as_ref().is_none_or(|load| load.lake == self.lake);
                 node.state = match info.version.as_str() {
-                    VERSION => NodeState::Ready,
+                    VERSION if is_of_lake => NodeState::Ready,
+                    VERSION => NodeState::OtherLake,
                     _ => NodeState::OtherVersion,
                 };
                 node.version = Some(info.version);
                 node.seen_at = Some(Utc::now());
-                node.load = self.channels.load(url);
             }
             Err(reason) if reason.contains(DRAINING) => node.state = NodeState::Draining,
             Err(reason) => {
@@ -289,6 +298,9 @@ impl Cluster {
                 NodeState::OtherVersion => format!(
                     "{url} is of version {} and this is {VERSION}",
                     node.version.as_deref().unwrap_or("?")
+                ),
+                NodeState::OtherLake => format!(
+                    "{url} works on another lake, or on this one under another address: give it the same --lake"
                 ),
                 state => format!("{url} is {state}"),
             })

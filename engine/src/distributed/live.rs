@@ -47,8 +47,8 @@ impl LiveNodes {
         let texts = |of: fn(&Node) -> Option<String>| -> ArrayRef {
             Arc::new(nodes.values().map(of).collect::<StringArray>())
         };
-        let numbers = |of: fn(Load) -> u64| -> ArrayRef {
-            let numbers = nodes.values().map(|node| node.load.map(of));
+        let numbers = |of: fn(&Load) -> u64| -> ArrayRef {
+            let numbers = nodes.values().map(|node| node.load.as_ref().map(of));
             Arc::new(numbers.collect::<UInt64Array>())
         };
         let addresses = StringArray::from_iter_values(nodes.keys().map(|url| url.as_str()));

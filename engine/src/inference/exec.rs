@@ -24,7 +24,7 @@ use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput as _, Time,
 };
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
@@ -294,18 +294,18 @@ impl ExecutionPlan for InferenceExec {
             .partition_count();
         let ahead = (2 * threads).div_ceil(partitions.max(1)).min(2);
         let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let computing = metrics.elapsed_compute().clone();
         let input = self.projection.input().execute(partition, context)?;
         let given = Arc::clone(&schema);
         let rows = input
             .map(move |batch| {
                 let projector = Arc::clone(&projector);
                 let schema = Arc::clone(&given);
-                async move { in_shares(projector, schema, batch?, threads).await }
+                let computing = computing.clone();
+                async move { in_shares(projector, schema, batch?, threads, computing).await }
             })
             .buffered(ahead)
-            .inspect_ok(move |batch| {
-                metrics.record_output(batch.num_rows());
-            });
+            .map_ok(move |batch| batch.record_output(&metrics));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 
@@ -359,12 +359,17 @@ async fn in_shares(
     schema: SchemaRef,
     batch: RecordBatch,
     threads: usize,
+    computing: Time,
 ) -> Result<RecordBatch> {
     let starts = (0..batch.num_rows().max(1)).step_by(ROWS);
     let shares = starts.map(|start| {
         let projector = Arc::clone(&projector);
         let share = batch.slice(start, ROWS.min(batch.num_rows() - start));
-        SpawnedTask::spawn(async move { projector.project_batch(&share) })
+        let computing = computing.clone();
+        SpawnedTask::spawn(async move {
+            let _timer = computing.timer();
+            projector.project_batch(&share)
+        })
     });
     let mut shares: Vec<RecordBatch> = stream::iter(shares)
         .buffered(threads)

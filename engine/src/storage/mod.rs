@@ -129,6 +129,11 @@ impl Storage {
         Ok(self.store_url.clone())
     }
 
+    /// The name that it has in plans: the same on every node that was given the same location.
+    pub fn name(&self) -> &str {
+        self.store_url.host_str().unwrap_or_default()
+    }
+
     /// Whether this is a lake's own storage and not a place that a statement named.
     pub(crate) fn is_lake(&self) -> bool {
         self.store_url.scheme() == LAKE_SCHEME

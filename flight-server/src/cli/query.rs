@@ -162,15 +162,18 @@ impl Query {
         let Some(target) = &self.connect else {
             let lake = open(shared, config).await?;
             let place = lake.as_ref().map(|lake| format!("Lake {}", lake.url()));
-            let sessions = Sessions::new(lake, config, Access::everything(config)?)?;
-            let sessions = match config.cluster.workers.is_empty() {
-                true => sessions,
-                false => {
-                    let cluster = Cluster::open(&config.cluster, IoThreads::current()?).await?;
-                    cluster.watch();
-                    sessions.with_cluster(cluster)?
+            let cluster = match &lake {
+                Some(lake) if !config.cluster.workers.is_empty() => {
+                    let io = IoThreads::current()?;
+                    Some(Cluster::open(&config.cluster, lake, io).await?)
                 }
+                _ => None,
             };
+            let mut sessions = Sessions::new(lake, config, Access::everything(config)?)?;
+            if let Some(cluster) = cluster {
+                cluster.watch();
+                sessions = sessions.with_cluster(cluster)?;
+            }
             let session = sessions.open(Caller::local(), None)?;
             return Ok((Connection::Local(Arc::new(session)), place));
         };

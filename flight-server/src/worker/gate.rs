@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use engine::Lake;
-use engine::distributed::{CACHED_HEADER, DRAINING, TASKS_HEADER, TOKEN_HEADER};
+use engine::distributed::{CACHED_HEADER, DRAINING, LAKE_HEADER, TASKS_HEADER, TOKEN_HEADER};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
 use ring::digest::{SHA256, digest};
@@ -76,6 +76,9 @@ impl Keeper {
         let cached = self.lake.storage().cached_bytes();
         headers.insert(TASKS_HEADER, HeaderValue::from(self.tasks()));
         headers.insert(CACHED_HEADER, HeaderValue::from(cached));
+        if let Ok(lake) = HeaderValue::from_str(self.lake.storage().name()) {
+            headers.insert(LAKE_HEADER, lake);
+        }
     }
 
     fn refusal(&self, request: &Request<Body>) -> Option<Status> {
