@@ -172,7 +172,7 @@ impl Joined {
         let since = Instant::now();
         while ready(&mut client).await < count {
             assert!(
-                since.elapsed() < Duration::from_secs(30),
+                since.elapsed() < Duration::from_secs(120),
                 "{}",
                 self.server.log()
             );
@@ -236,8 +236,9 @@ async fn nodes_that_are_killed_stopped_or_drained_cost_no_query_its_rows() {
     let since = Instant::now();
     let table = query.await.unwrap().unwrap();
     assert_eq!(rows(&table), expected);
+    // Ten seconds to find out, and the query itself on fewer nodes, while other tests take the cores.
     assert!(
-        since.elapsed() < Duration::from_secs(10) + usual * 2,
+        since.elapsed() < Duration::from_secs(10) + usual * 4,
         "{:?}",
         since.elapsed()
     );
@@ -258,7 +259,7 @@ async fn nodes_that_are_killed_stopped_or_drained_cost_no_query_its_rows() {
     let since = Instant::now();
     while client.value(log).await == "0" {
         assert!(
-            since.elapsed() < Duration::from_secs(30),
+            since.elapsed() < Duration::from_secs(120),
             "nothing was noted"
         );
         tokio::time::sleep(Duration::from_millis(500)).await;
