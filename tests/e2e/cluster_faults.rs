@@ -158,7 +158,7 @@ async fn a_query_beyond_the_memory_of_a_node_fails_alone_and_the_node_goes_on() 
     let mut client = server.client().await;
     let large = format!(
         "SELECT count(DISTINCT c.sequence_aa || '-' || CAST(n.value AS STRING)) FROM chains c CROSS JOIN ({}) n",
-        numbers(60)
+        numbers(200)
     );
     let small = "SELECT count(DISTINCT sequence_aa) FROM chains";
     let expected = client.value(small).await;
