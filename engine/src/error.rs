@@ -1,8 +1,6 @@
 //! Errors for callers: each variant is something a caller can act on, and each message names the
 //! thing (file, line, column, table, URL without secrets) and what to do about it.
 
-use std::sync::Arc;
-
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -148,12 +146,9 @@ impl From<DataFusionError> for Error {
             DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
                 (*inner).into()
             }
-            DataFusionError::Shared(inner) => match Arc::try_unwrap(inner) {
-                Ok(owned) => owned.into(),
-                Err(shared) => match shared.find_root() {
-                    DataFusionError::ResourcesExhausted(m) => Self::Exhausted(m.clone()),
-                    other => Self::told(shorten(&other.strip_backtrace())),
-                },
+            DataFusionError::Shared(inner) => match inner.as_ref() {
+                DataFusionError::ResourcesExhausted(m) => Self::Exhausted(m.clone()),
+                other => Self::told(shorten(&other.strip_backtrace())),
             },
             DataFusionError::ObjectStore(inner) => (*inner).into(),
             DataFusionError::IoError(inner) => inner.into(),
