@@ -23,5 +23,5 @@ mod remembered;
 
 pub(crate) use calls::{is_expensive, is_expensive_physical};
 pub(crate) use codec::InferenceCodec;
-pub(crate) use exec::UseInference;
+pub(crate) use exec::{InferenceExec, UseInference};
 pub(crate) use planner::{InferencePlanner, physical_plan};
