@@ -14,16 +14,17 @@
 //! # Ok::<(), models::ModelError>(())
 //! ```
 
-#![allow(dead_code)] // until the encoder computes
-
+mod attention;
 pub mod batches;
 mod config;
 mod description;
+mod embedding;
 mod encoder;
 mod error;
 mod kernels;
 mod kinds;
 mod likelihood;
+mod matrix;
 mod model;
 mod scratch;
 pub mod vocabulary;

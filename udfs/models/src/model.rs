@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    Description, Family, ModelError, Pooling, Precision, SequenceError, Vocabulary,
+    Description, ModelError, Pooling, Precision, SequenceError, Vocabulary,
     config::Config,
     encoder::{Encoder, Keep},
     scratch::{self, Scratch},
@@ -268,14 +268,5 @@ fn mean(rows: &[f32], out: &mut [f32]) {
     let share = 1.0 / count as f32;
     for sum in out {
         *sum *= share;
-    }
-}
-
-impl Vocabulary {
-    fn of(family: Family) -> Self {
-        match family {
-            Family::AntiBerty => Self::ANTIBERTY,
-            Family::Esm2 => Self::ESM2,
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! From residues to token ids.
 
+use crate::Family;
+
 /// How a model family numbers residues and special tokens.
 ///
 /// Source: the vocabulary files that the model's weights were trained with.
@@ -37,6 +39,14 @@ impl Vocabulary {
         unknown: 3,
         mask: 32,
     };
+
+    /// The vocabulary of a family.
+    pub const fn of(family: Family) -> Self {
+        match family {
+            Family::AntiBerty => Self::ANTIBERTY,
+            Family::Esm2 => Self::ESM2,
+        }
+    }
 
     /// Token ids of a sequence: start token, one a residue (upper or lower case), end token.
     pub fn encode(&self, sequence: &[u8]) -> Vec<u32> {

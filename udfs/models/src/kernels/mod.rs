@@ -1,20 +1,20 @@
 //! Arithmetic that is chosen at run time by what the processor can do.
+//!
+//! `level` and `tile` are the two files of this crate with `unsafe`: the one calls code that was compiled for more instructions, the other
+//! loads and stores vectors. Everything else is safe Rust that the compiler turns into vectors.
+
+mod level;
+pub(crate) mod normalise;
+pub(crate) mod pack;
+pub(crate) mod real;
+mod tile;
+
+pub(crate) use level::{Level, Work};
+pub(crate) use tile::{COLUMNS, ColumnWords, Multiplier, ROWS, RowWords, Tile};
 
 use crate::Precision;
 
 /// Whether this processor has the instructions of a precision.
 pub(crate) fn available(precision: Precision) -> bool {
-    match precision {
-        Precision::F32 => true,
-        #[cfg(target_arch = "x86_64")]
-        Precision::Bf16 => {
-            is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16")
-        }
-        #[cfg(target_arch = "x86_64")]
-        Precision::Int8 => {
-            is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni")
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        Precision::Bf16 | Precision::Int8 => false,
-    }
+    Level::detect().has(precision)
 }
