@@ -14,6 +14,7 @@ use url::Url;
 
 use super::cluster::Cluster;
 use crate::error::{Error, is_of_store};
+use crate::inference;
 use crate::queries;
 
 /// How often a query is sent again.
@@ -127,7 +128,7 @@ impl Run {
             "a node was lost: the query is sent to those that are left"
         );
         self.nodes = ready;
-        let physical = self.state.create_physical_plan(&self.logical).await?;
+        let physical = inference::planned(&self.state, &self.logical).await?;
         self.rows = execute_stream(physical, Arc::clone(&self.context))?;
         Ok(())
     }
