@@ -3,7 +3,7 @@
 use crate::{
     Precision,
     kernels::{
-        COLUMNS, ColumnWords, Level, Multiplier, ROWS, Tile, Work, pack, pack::Panels, real,
+        COLUMNS, ColumnWords, Level, Multiplier, ROWS, Tile, Work, fetch, pack, pack::Panels, real,
     },
 };
 
@@ -120,8 +120,16 @@ impl Work for Multiply<'_> {
             let bias = array(&matrix.bias, first);
             let width = COLUMNS.min(matrix.outputs - first);
             for (block, rows) in self.rows.words.chunks_exact(steps).enumerate() {
-                self.multiplier.multiply(rows, columns, &mut tile);
                 let valid = ROWS.min(self.rows.rows - block * ROWS);
+                let place = |r: usize| {
+                    let at = (block * ROWS + r) * matrix.outputs + first;
+                    at..at + width
+                };
+                // Where the results go comes near while they are computed.
+                for r in 0..valid {
+                    fetch(&self.out[place(r)]);
+                }
+                self.multiplier.multiply(rows, columns, &mut tile);
                 for (r, sums) in tile.iter_mut().enumerate().take(valid) {
                     let row = block * ROWS + r;
                     if matrix.precision == Precision::Int8 {
@@ -142,8 +150,7 @@ impl Work for Multiply<'_> {
                             *sum = real::gelu::<FMA>(*sum);
                         }
                     }
-                    let at = row * matrix.outputs + first;
-                    let out = &mut self.out[at..at + width];
+                    let out = &mut self.out[place(r)];
                     match (self.finish, out.as_mut_array::<COLUMNS>()) {
                         (Finish::Add, Some(out)) => {
                             for (out, sum) in out.iter_mut().zip(sums) {
@@ -153,7 +160,7 @@ impl Work for Multiply<'_> {
                         (_, Some(out)) => *out = *sums,
                         (finish, None) => {
                             let kept = if finish == Finish::Add { 1.0 } else { 0.0 };
-                            let out = &mut self.out[at..at + width];
+                            let out = &mut self.out[place(r)];
                             for (out, sum) in out.iter_mut().zip(sums) {
                                 *out = kept * *out + *sum;
                             }

@@ -10,7 +10,7 @@ pub(crate) mod real;
 mod tile;
 
 pub(crate) use level::{Level, Work};
-pub(crate) use tile::{COLUMNS, ColumnWords, Multiplier, ROWS, RowWords, Tile};
+pub(crate) use tile::{COLUMNS, ColumnWords, Multiplier, ROWS, RowWords, Tile, fetch};
 
 use crate::Precision;
 
