@@ -11,7 +11,7 @@ pub(crate) mod real;
 mod tile;
 
 pub(crate) use level::{Level, Work};
-pub(crate) use tile::{COLUMNS, ColumnWords, Multiplier, ROWS, RowWords, Tile, fetch};
+pub(crate) use tile::{COLUMNS, ColumnWords, Multiplier, ROWS, RowWords, Tile};
 
 use crate::Precision;
 

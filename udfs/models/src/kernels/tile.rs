@@ -64,22 +64,6 @@ impl Multiplier {
     }
 }
 
-/// Asks for numbers that will be needed soon.
-#[inline(always)]
-pub(crate) fn fetch(numbers: &[f32]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in numbers.chunks(16) {
-        // SAFETY: a hint, which reads nothing, of an address within the slice. SSE is part of the architecture.
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
-                line.as_ptr().cast(),
-            )
-        };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = numbers;
-}
-
 fn f32_scalar(rows: &[RowWords], columns: &[ColumnWords], tile: &mut Tile) {
     for (r, sums) in tile.iter_mut().enumerate() {
         let mut sum = [0f32; COLUMNS];
