@@ -5,7 +5,11 @@
 
 use crate::{
     Precision,
-    kernels::{COLUMNS, ColumnWords, Level, Multiplier, ROWS, RowWords, Tile, Work, pack, real},
+    kernels::{
+        COLUMNS, ColumnWords, Level, Multiplier, ROWS, RowWords, Tile, Work,
+        interleave::{interleave, spread},
+        pack, real,
+    },
 };
 
 /// The shape of the attention of a model.
@@ -28,7 +32,6 @@ pub(crate) struct Buffers {
     scores: Vec<Tile>,
     chances: Vec<ColumnWords>,
     line: Vec<u32>,
-    scaled: Vec<f32>,
 }
 
 /// Tokens of a batch, sequence after sequence, and those whose result is wanted.
@@ -43,7 +46,7 @@ pub(crate) struct Tokens<'a> {
 }
 
 impl Attention {
-    /// From rows of queries, keys and values side by side (3 × width numbers a token) to rows of results (width numbers a wanted token).
+    /// From rows of queries (scaled already), keys and values side by side (3 × width numbers a token) to rows of results (width numbers a wanted token).
     pub fn apply(self, buffers: &mut Buffers, rows: &[f32], tokens: Tokens<'_>, out: &mut [f32]) {
         self.level.run(Apply {
             shape: self,
@@ -107,20 +110,25 @@ impl Apply<'_> {
             scores,
             chances,
             line,
-            scaled,
         } = &mut *self.buffers;
         let count = keys.len();
         let (steps, value_steps) = (pack::steps(precision, size), pack::steps(precision, count));
-        line.resize(steps, 0);
+        line.resize(steps * COLUMNS, 0);
 
         packed_keys.resize(count.div_ceil(ROWS) * steps, [0; ROWS]);
-        for (key, token) in keys.clone().enumerate() {
-            encode(precision, part(token, 1), line);
-            scatter(
-                &mut packed_keys[key / ROWS * steps..][..steps],
-                key % ROWS,
-                line,
-            );
+        for (block, panel) in packed_keys.chunks_exact_mut(steps).enumerate() {
+            let first = keys.start + block * ROWS;
+            let tokens = first..keys.end.min(first + ROWS);
+            if precision == Precision::F32 {
+                let rows = &rows[first * 3 * width + width + head * size..];
+                interleave(level, rows, 3 * width, tokens.len(), panel);
+            } else {
+                let lines = line.chunks_exact_mut(steps);
+                for (token, line) in tokens.clone().zip(lines) {
+                    pack::bf16_line(part(token, 1), line);
+                }
+                interleave(level, line, steps, tokens.len(), panel);
+            }
         }
         pack_values(
             precision,
@@ -130,18 +138,16 @@ impl Apply<'_> {
             values,
         );
 
-        let scale = 1.0 / (size as f32).sqrt();
         scores.resize(count.div_ceil(ROWS), [[0.0; COLUMNS]; ROWS]);
         chances.resize(value_steps, [0; COLUMNS]);
         queries.resize(steps, [0; COLUMNS]);
         let mut tile: Tile = [[0.0; COLUMNS]; ROWS];
         for (block, tokens) in wanted.chunks(COLUMNS).enumerate() {
-            for (lane, token) in tokens.iter().enumerate() {
-                scaled.clear();
-                scaled.extend(part(*token, 0).iter().map(|number| number * scale));
-                encode(precision, scaled, line);
-                scatter(queries, lane, line);
+            let lines = line.chunks_exact_mut(steps);
+            for (token, line) in tokens.iter().zip(lines) {
+                encode(precision, part(*token, 0), line);
             }
+            interleave(level, line, steps, tokens.len(), queries);
             for (scores, keys) in scores.iter_mut().zip(packed_keys.chunks_exact(steps)) {
                 multiplier.multiply(keys, queries, scores);
             }
@@ -149,14 +155,20 @@ impl Apply<'_> {
             for (panel, values) in values.chunks_exact(value_steps).enumerate() {
                 multiplier.multiply(values, chances, &mut tile);
                 let valid = ROWS.min(size - panel * ROWS);
-                for (lane, share) in shares.iter().enumerate().take(tokens.len()) {
-                    let first =
-                        (first_out + block * COLUMNS + lane) * width + head * size + panel * ROWS;
-                    let out = &mut self.out[first..first + valid];
-                    for (out, sums) in out.iter_mut().zip(&tile) {
-                        *out = sums[lane] * share;
+                for sums in &mut tile {
+                    for (sum, share) in sums.iter_mut().zip(shares) {
+                        *sum *= share;
                     }
                 }
+                let first = (first_out + block * COLUMNS) * width + head * size + panel * ROWS;
+                spread(
+                    level,
+                    &tile,
+                    valid,
+                    tokens.len(),
+                    &mut self.out[first..],
+                    width,
+                );
             }
         }
     }
@@ -172,39 +184,38 @@ fn encode(precision: Precision, numbers: &[f32], line: &mut [u32]) {
     }
 }
 
-#[inline(always)]
-fn scatter<const N: usize>(panel: &mut [[u32; N]], lane: usize, line: &[u32]) {
-    for (step, word) in panel.iter_mut().zip(line) {
-        step[lane] = *word;
-    }
-}
-
 /// Values as rows of panels: a row for each number of the head, a step for each key (or two).
 #[inline(always)]
 fn pack_values<'a>(
     precision: Precision,
-    values: impl Iterator<Item = &'a [f32]>,
+    mut values: impl Iterator<Item = &'a [f32]>,
     size: usize,
     steps: usize,
     packed: &mut Vec<RowWords>,
 ) {
-    packed.clear();
     packed.resize(size.div_ceil(ROWS) * steps, [0; ROWS]);
-    for (key, value) in values.enumerate() {
-        for (panel, numbers) in value.chunks(ROWS).enumerate() {
+    let none = [0f32; ROWS];
+    let mut step = 0;
+    while let Some(first) = values.next() {
+        let second = if precision == Precision::Bf16 {
+            values.next()
+        } else {
+            None
+        };
+        for (panel, numbers) in first.chunks(ROWS).enumerate() {
+            let words = &mut packed[panel * steps + step];
             if precision == Precision::Bf16 {
-                let words = &mut packed[panel * steps + key / 2];
-                let down = if key % 2 == 0 { 16 } else { 0 };
-                for (word, number) in words.iter_mut().zip(numbers) {
-                    *word |= real::bf16_bits(*number) >> down;
+                let others = second.map_or(&none[..], |second| &second[panel * ROWS..]);
+                for ((word, low), high) in words.iter_mut().zip(numbers).zip(others) {
+                    *word = real::bf16_bits(*low) >> 16 | real::bf16_bits(*high);
                 }
             } else {
-                let words = &mut packed[panel * steps + key];
                 for (word, number) in words.iter_mut().zip(numbers) {
                     *word = number.to_bits();
                 }
             }
         }
+        step += 1;
     }
 }
 

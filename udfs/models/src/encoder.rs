@@ -80,11 +80,18 @@ impl Encoder {
         let level = Level::detect();
         let reader = &mut weights.reader()?;
         let (width, wide) = (config.dimension, config.intermediate);
+        // Scores are divided by the square root of a head's width: that is done to what the queries are made with.
+        let scale = 1.0 / (config.head() as f32).sqrt();
         let mut linear = |inputs: usize, names: &[&str]| -> Result<Matrix, ModelError> {
             let (mut rows, mut bias) = (Vec::new(), Vec::new());
             for name in names {
                 rows.append(&mut reader.floats(&format!("{name}.weight"))?);
                 bias.append(&mut reader.floats(&format!("{name}.bias"))?);
+                if name.ends_with(".query") {
+                    rows.iter_mut()
+                        .chain(&mut bias)
+                        .for_each(|number| *number *= scale);
+                }
             }
             Ok(Matrix::new(precision, inputs, &rows, &bias))
         };

@@ -118,51 +118,61 @@ impl Work for Multiply<'_> {
         for (panel, columns) in matrix.panels.chunks_exact(steps).enumerate() {
             let first = panel * COLUMNS;
             let bias = array(&matrix.bias, first);
+            let (scales, moved) = match matrix.precision {
+                Precision::Int8 => (array(&matrix.scales, first), array(&matrix.moved, first)),
+                _ => ([1.0; COLUMNS], [0.0; COLUMNS]),
+            };
             let width = COLUMNS.min(matrix.outputs - first);
             for (block, rows) in self.rows.words.chunks_exact(steps).enumerate() {
                 self.multiplier.multiply(rows, columns, &mut tile);
                 let valid = ROWS.min(self.rows.rows - block * ROWS);
-                for (r, sums) in tile.iter_mut().enumerate().take(valid) {
+                for (r, sums) in tile.iter().enumerate().take(valid) {
                     let row = block * ROWS + r;
+                    let mut results = [0.0; COLUMNS];
                     if matrix.precision == Precision::Int8 {
-                        let (scales, moved) =
-                            (array(&matrix.scales, first), array(&matrix.moved, first));
                         let scale = self.rows.scales[row];
-                        for (c, sum) in sums.iter_mut().enumerate() {
-                            *sum =
-                                real::fused::<FMA>((*sum - moved[c]) * scale, scales[c], bias[c]);
+                        for c in 0..COLUMNS {
+                            results[c] = real::fused::<FMA>(
+                                (sums[c] - moved[c]) * scale,
+                                scales[c],
+                                bias[c],
+                            );
                         }
                     } else {
-                        for (sum, bias) in sums.iter_mut().zip(bias) {
-                            *sum += bias;
+                        for c in 0..COLUMNS {
+                            results[c] = sums[c] + bias[c];
                         }
                     }
-                    if self.finish == Finish::Gelu {
-                        for sum in sums.iter_mut() {
-                            *sum = real::gelu::<FMA>(*sum);
-                        }
-                    }
-                    let at = row * matrix.outputs + first;
-                    let out = &mut self.out[at..at + width];
-                    match (self.finish, out.as_mut_array::<COLUMNS>()) {
-                        (Finish::Add, Some(out)) => {
-                            for (out, sum) in out.iter_mut().zip(sums) {
-                                *out += *sum;
-                            }
-                        }
-                        (_, Some(out)) => *out = *sums,
-                        (finish, None) => {
-                            let kept = if finish == Finish::Add { 1.0 } else { 0.0 };
-                            let out = &mut self.out[at..at + width];
-                            for (out, sum) in out.iter_mut().zip(sums) {
-                                *out = kept * *out + *sum;
-                            }
-                        }
-                    }
+                    let out = &mut self.out[row * matrix.outputs + first..][..width];
+                    put::<FMA>(self.finish, &mut results, out);
                 }
             }
         }
     }
+}
+
+/// Finishes a row of a tile and stores as many numbers as there is place for.
+#[inline(always)]
+fn put<const FMA: bool>(finish: Finish, results: &mut [f32; COLUMNS], out: &mut [f32]) {
+    if finish == Finish::Gelu {
+        for result in results.iter_mut() {
+            *result = real::gelu::<FMA>(*result);
+        }
+    }
+    let Some(whole) = out.as_mut_array::<COLUMNS>() else {
+        let kept = if finish == Finish::Add { 1.0 } else { 0.0 };
+        for (out, result) in out.iter_mut().zip(results) {
+            *out = kept * *out + *result;
+        }
+        return;
+    };
+    if finish == Finish::Add {
+        let before = *whole;
+        for c in 0..COLUMNS {
+            results[c] += before[c];
+        }
+    }
+    *whole = *results;
 }
 
 /// The 32 numbers of a panel. The slice is filled up to whole panels.

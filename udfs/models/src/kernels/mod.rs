@@ -1,8 +1,9 @@
 //! Arithmetic that is chosen at run time by what the processor can do.
 //!
-//! `level` and `tile` are the two files of this crate with `unsafe`: the one calls code that was compiled for more instructions, the other
-//! loads and stores vectors. Everything else is safe Rust that the compiler turns into vectors.
+//! `level`, `tile` and `interleave` are the files of this crate with `unsafe`: the first calls code that was compiled for more instructions,
+//! the others load and store vectors. Everything else is safe Rust that the compiler turns into vectors.
 
+pub(crate) mod interleave;
 mod level;
 pub(crate) mod normalise;
 pub(crate) mod pack;

@@ -1,6 +1,6 @@
 //! Rows of numbers as panels of words: what the tiles multiply.
 
-use super::{Level, ROWS, RowWords, Work, real};
+use super::{Level, ROWS, RowWords, Work, interleave::interleave, real};
 use crate::Precision;
 
 /// Numbers of the inner dimension in a word.
@@ -46,6 +46,7 @@ impl Panels {
         }
         self.line.resize(self.steps * ROWS, 0);
         level.run(Fill {
+            level,
             panels: self,
             precision,
             source,
@@ -55,6 +56,7 @@ impl Panels {
 }
 
 struct Fill<'a> {
+    level: Level,
     panels: &'a mut Panels,
     precision: Precision,
     source: &'a [f32],
@@ -71,35 +73,23 @@ impl Work for Fill<'_> {
             line,
             ..
         } = self.panels;
-        let panels = words.chunks_exact_mut(*steps);
-        for (at, (panel, sources)) in panels
-            .zip(self.source.chunks(self.inner * ROWS))
-            .enumerate()
-        {
-            for (r, (source, line)) in sources
-                .chunks_exact(self.inner)
-                .zip(line.chunks_exact_mut(*steps))
-                .enumerate()
-            {
-                match self.precision {
-                    Precision::F32 => {
-                        for (word, number) in line.iter_mut().zip(source) {
-                            *word = number.to_bits();
-                        }
-                    }
-                    Precision::Bf16 => bf16_line(source, line),
-                    Precision::Int8 => {
-                        scales[at * ROWS + r] = int8_line::<FMA>(source, line, 0x8080_8080)
-                    }
+        let (steps, inner) = (*steps, self.inner);
+        let panels = words.chunks_exact_mut(steps);
+        for (at, (panel, sources)) in panels.zip(self.source.chunks(inner * ROWS)).enumerate() {
+            let count = sources.len() / inner;
+            if self.precision == Precision::F32 {
+                interleave(self.level, sources, inner, count, panel);
+                continue;
+            }
+            let lines = line.chunks_exact_mut(steps);
+            for (r, (source, line)) in sources.chunks_exact(inner).zip(lines).enumerate() {
+                if self.precision == Precision::Bf16 {
+                    bf16_line(source, line);
+                } else {
+                    scales[at * ROWS + r] = int8_line::<FMA>(source, line, 0x8080_8080);
                 }
             }
-            let mut lines = line.chunks_exact(*steps);
-            let lines: [&[u32]; ROWS] = std::array::from_fn(|_| lines.next().unwrap_or_default());
-            for (step, word) in panel.iter_mut().enumerate() {
-                for (word, line) in word.iter_mut().zip(lines) {
-                    *word = line[step];
-                }
-            }
+            interleave(self.level, line, steps, count, panel);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs::File, io::Read, path::Path};
 
-use safetensors::{Dtype, SafeTensors};
+use safetensors::{Dtype, tensor::Metadata};
 
 use super::{Entry, Stored};
 use crate::ModelError;
@@ -28,10 +28,11 @@ pub(super) fn headers(
             format!("cut off, or no safetensors: a header of {header} bytes in a file of {length}"),
         ));
     }
-    buffer.resize(8 + header as usize, 0);
-    file.read_exact(&mut buffer[8..])
+    buffer.resize(header as usize, 0);
+    file.read_exact(&mut buffer)
         .map_err(|source| ModelError::file(path, source))?;
-    let (_, metadata) = SafeTensors::read_metadata(&buffer).map_err(|error| {
+    // Made from its text, the header is checked: tensors follow each other without gaps, each as long as its shape says.
+    let metadata: Metadata = serde_json::from_slice(&buffer).map_err(|error| {
         ModelError::weights(path, format!("no valid header of safetensors: {error}"))
     })?;
     let start = 8 + header;
