@@ -1,7 +1,8 @@
 //! Runs every `slt/<family>/<name>.slt` twice: in an in-process session, and over Flight SQL against `paratope serve`
 //! (`flight/<family>/<name>`), which must give the same answers and the same errors. Files in `slt/sql` and `slt/views`,
 //! which are about statements and views, have an empty lake of their own, and a server of their own; they run a third time
-//! on a server with two nodes (`cluster/<family>/<name>`).
+//! on a server with two nodes (`cluster/<family>/<name>`). Files in `slt/plm`, which are about language models, do too, over
+//! a lake with the model `tiny` (random weights) and the table `sequences`.
 //!
 //! Cells: NULL is `NULL`, the empty text `(empty)`, everything else as Arrow displays it; a line
 //! break within a cell is shown as `\n`. Types of columns are not compared. In a file with
@@ -19,6 +20,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use engine::Lake;
 use engine::config::Config;
+use engine::models::{NewModel, Precision, Source};
 use engine::session::Session;
 use engine::storage::Access;
 use futures::TryStreamExt as _;
@@ -26,6 +28,7 @@ use sqllogictest::harness::{Arguments, Failed, Trial, glob, run};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tests::binary::Paratope;
 use tests::flight::Client;
+use tests::model;
 use tests::node::{EVERYTHING_TRAVELS, Node, addresses};
 use tests::server::Server;
 use tokio::runtime::Runtime;
@@ -54,6 +57,14 @@ fn main() {
         .map(|file| Trial::test(address(root, &file), move || run_file(&file)))
         .collect();
     let shared = Shared::default();
+    let with_model = Shared::of(Setup {
+        nodes: 0,
+        has_model: true,
+    });
+    let cluster = Shared::of(Setup {
+        nodes: 2,
+        has_model: true,
+    });
     for file in &files {
         let address = address(root, file);
         if IN_PROCESS_ONLY.iter().any(|(only, _)| *only == address) {
@@ -63,7 +74,18 @@ fn main() {
             let (file, name) = (file.clone(), format!("cluster/{address}"));
             trials.push(Trial::test(name, move || run_on_cluster(&file)));
         }
-        let (file, shared) = (file.clone(), shared.clone());
+        let (file, shared) = match asks_models(file) {
+            true => {
+                let (file, cluster) = (file.clone(), cluster.clone());
+                let name = format!("cluster/{address}");
+                let of_cluster = file.clone();
+                trials.push(Trial::test(name, move || {
+                    run_against(&of_cluster, cluster.address()?)
+                }));
+                (file, with_model.clone())
+            }
+            false => (file.clone(), shared.clone()),
+        };
         let name = format!("flight/{address}");
         trials.push(Trial::test(name, move || run_over_flight(&file, &shared)));
     }
@@ -73,7 +95,9 @@ fn main() {
     ));
     let conclusion = run(&Arguments::from_args(), trials);
     // `exit` drops nothing, and a server must not outlive the tests.
-    drop(shared.take());
+    for shared in [shared, with_model, cluster] {
+        drop(shared.take());
+    }
     conclusion.exit();
 }
 
@@ -101,10 +125,13 @@ fn run_file(file: &Path) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let mut config = Config::default();
     config.lake.url = folder.path().join("lake").display().to_string();
-    let lake = match has_lake(file) {
+    let lake = match has_lake(file) || asks_models(file) {
         true => Some(RUNTIME.block_on(Lake::init(&config))?.0),
         false => None,
     };
+    if let Some(lake) = lake.iter().find(|_| asks_models(file)) {
+        add_model(lake, &config, folder.path())?;
+    }
     let mut runner = Runner::new(|| {
         let session = InProcess::over(lake.clone(), &config);
         async { Ok(session) }
@@ -130,39 +157,94 @@ fn has_lake(file: &Path) -> bool {
     family.is_some_and(|family| family.ends_with("sql") || family.ends_with("views"))
 }
 
+/// Whether a file is about language models.
+fn asks_models(file: &Path) -> bool {
+    let family = file.parent();
+    family.is_some_and(|family| family.ends_with("plm"))
+}
+
+/// Rows with all that can be odd about a sequence.
+const SEQUENCES: &str = "CREATE TABLE sequences AS SELECT * FROM (VALUES \
+    (1, 'heavy', 'EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS'), \
+    (2, 'light', 'DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK'), \
+    (3, 'lower case', 'evqlvesgg'), (4, 'upper case', 'EVQLVESGG'), (5, 'unknown residue', 'EVQXVESGG'), \
+    (6, 'masked residue', 'EVQ_VESGG'), (7, 'empty', ''), (8, 'gap', 'EVQ-L'), (9, 'NULL', NULL), \
+    (10, 'long', repeat('A', 511)), (11, 'upper case again', 'EVQLVESGG')) AS t(id, kind, seq)";
+
+/// Adds the model `tiny` and the table `sequences` to a lake.
+fn add_model(lake: &Arc<Lake>, config: &Config, folder: &Path) -> Result<(), Failed> {
+    let files = folder.join("tiny");
+    model::write(&files, 7)?;
+    let new = NewModel {
+        name: "tiny@1".parse()?,
+        source: Source::Folder(files.display().to_string()),
+        precision: Precision::F32,
+        licence: Some("Apache-2.0".into()),
+    };
+    let access = Access::everything(config)?;
+    RUNTIME.block_on(lake.models().add(&access, new))?;
+    let session = InProcess::over(Some(Arc::clone(lake)), config).session;
+    RUNTIME.block_on(answer(&session, SEQUENCES))?;
+    Ok(())
+}
+
+/// What a server is over.
+#[derive(Debug, Clone, Copy, Default)]
+struct Setup {
+    nodes: usize,
+    has_model: bool,
+}
+
+/// A server and its nodes.
+type Running = (Server, Vec<Node>);
+
 /// The server of the files that change nothing, started by the first of them.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Option<Server>>>);
+struct Shared {
+    setup: Setup,
+    server: Arc<Mutex<Option<Running>>>,
+}
 
 impl Shared {
-    fn address(&self) -> Result<SocketAddr, Failed> {
-        let mut server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if server.is_none() {
-            *server = Some(start_server(0)?.0);
-        }
-        Ok(server.as_ref().expect("a server").flight())
+    fn of(setup: Setup) -> Self {
+        let server = Arc::default();
+        Self { setup, server }
     }
 
-    fn take(&self) -> Option<Server> {
-        let mut server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn address(&self) -> Result<SocketAddr, Failed> {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if server.is_none() {
+            *server = Some(start_server(self.setup)?);
+        }
+        Ok(server.as_ref().expect("a server").0.flight())
+    }
+
+    fn take(&self) -> Option<Running> {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         server.take()
     }
 }
 
 /// Over an empty lake; its statements reach the test data and the temporary files of the runner, which the command line
 /// reaches anyhow. With so many nodes, on which everything is computed that can be.
-fn start_server(nodes: usize) -> Result<(Server, Vec<Node>), Failed> {
+fn start_server(setup: Setup) -> Result<Running, Failed> {
     let folder = tempfile::tempdir()?;
     let mut config = Config::default();
     config.lake.url = folder.path().join("lake").display().to_string();
-    RUNTIME.block_on(Lake::init(&config))?;
+    let (lake, _) = RUNTIME.block_on(Lake::init(&config))?;
+    if setup.has_model {
+        add_model(&lake, &config, folder.path())?;
+    }
+    drop(lake);
     let temporary = std::env::temp_dir().display().to_string();
     let settings = format!(
         "[access]\nread = [{:?}, {temporary:?}]\nwrite = [{temporary:?}, \"/dev/null\"]\n",
         repository().display().to_string()
     );
     let paratope = Paratope::on(&config.lake.url);
-    let nodes: Vec<Node> = (0..nodes).map(|_| Node::start(&paratope, &[])).collect();
+    let nodes: Vec<Node> = (0..setup.nodes)
+        .map(|_| Node::start(&paratope, &[]))
+        .collect();
     let settings = match nodes.is_empty() {
         true => settings,
         false => {
@@ -175,7 +257,7 @@ fn start_server(nodes: usize) -> Result<(Server, Vec<Node>), Failed> {
 
 fn run_over_flight(file: &Path, shared: &Shared) -> Result<(), Failed> {
     let own = match has_lake(file) {
-        true => Some(start_server(0)?.0),
+        true => Some(start_server(Setup::default())?.0),
         false => None,
     };
     let address = match &own {
@@ -187,7 +269,11 @@ fn run_over_flight(file: &Path, shared: &Shared) -> Result<(), Failed> {
 
 /// A file about tables, on a server that leaves what it can to two nodes.
 fn run_on_cluster(file: &Path) -> Result<(), Failed> {
-    let (server, _nodes) = start_server(2)?;
+    let setup = Setup {
+        nodes: 2,
+        ..Setup::default()
+    };
+    let (server, _nodes) = start_server(setup)?;
     run_against(file, server.flight())
 }
 

@@ -14,10 +14,12 @@ use crate::storage::{IoThreads, Ranges};
 
 mod cache;
 mod cluster;
+mod models;
 mod server;
 
 pub use cache::CacheConfig;
 pub use cluster::ClusterConfig;
+pub use models::ModelsConfig;
 pub use server::{AuthConfig, LimitsConfig, ServerConfig, TlsConfig};
 
 /// Everything that can be configured.
@@ -32,6 +34,8 @@ pub struct Config {
     pub cache: CacheConfig,
     /// How queries run.
     pub query: QueryConfig,
+    /// Protein language models.
+    pub models: ModelsConfig,
     /// How files are ingested.
     pub ingest: IngestConfig,
     /// How tables are maintained.

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::catalog::{self, CatalogTable, Contents, Entry, Kind, Name};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::models::Library;
 use crate::storage::{Ranges, Storage, probe_atomic_create, redact};
 use crate::tables::{Table, definitions};
 
@@ -31,6 +32,7 @@ pub struct Lake {
     config: Config,
     storage: Storage,
     catalog: CatalogTable,
+    models: Arc<Library>,
     known: RwLock<Known>,
 }
 
@@ -117,6 +119,7 @@ impl Lake {
             id,
             config: config.clone(),
             catalog: CatalogTable::new(&storage)?,
+            models: Arc::new(Library::new(&storage, config)),
             known: RwLock::default(),
             storage,
         };
@@ -177,6 +180,11 @@ impl Lake {
     /// The catalog's own table, through which names are changed.
     pub fn catalog(&self) -> &CatalogTable {
         &self.catalog
+    }
+
+    /// Its protein language models.
+    pub fn models(&self) -> &Arc<Library> {
+        &self.models
     }
 
     /// The catalog as last read.

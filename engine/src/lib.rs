@@ -12,6 +12,7 @@ mod inference;
 pub mod ingest;
 mod lake;
 pub mod measures;
+pub mod models;
 pub mod policy;
 pub mod queries;
 pub mod session;

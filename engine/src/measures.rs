@@ -3,7 +3,7 @@
 //! The engine counts and tells nobody. Whoever runs it installs a recorder of the `metrics` crate; without one, counting
 //! costs next to nothing. Names carry their unit, as Prometheus has them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use metrics::{counter, histogram};
 
@@ -58,6 +58,15 @@ pub const CACHE_REQUESTS: &str = "paratope_cache_requests_total";
 /// Entries that the log of queries lacks.
 pub const LOG_DROPPED: &str = "paratope_query_log_dropped_total";
 
+/// Sequences that models computed.
+pub const INFERENCE_SEQUENCES: &str = "paratope_inference_sequences_total";
+/// Tokens that went through models.
+pub const INFERENCE_TOKENS: &str = "paratope_inference_tokens_total";
+/// Micro-batches of them.
+pub const INFERENCE_BATCHES: &str = "paratope_inference_batches_total";
+/// Time to load a model.
+pub const MODEL_SECONDS: &str = "paratope_model_load_duration_seconds";
+
 /// What the engine counts.
 pub const ALL: &[Measure] = &[
     Measure {
@@ -91,10 +100,37 @@ pub const ALL: &[Measure] = &[
         name: CACHE_REQUESTS,
         kind: Kind::Counter,
         labels: &[
-            ("cache", &["snapshot", "parquet_footer", "object_range"]),
+            (
+                "cache",
+                &["snapshot", "parquet_footer", "object_range", "inference"],
+            ),
             ("outcome", &["hit", "miss"]),
         ],
-        help: "Look-ups in caches; snapshot: whether the log of a table had nothing new, parquet_footer: whether the footer of a file was in memory, object_range: whether a part of a data file was kept",
+        help: "Look-ups in caches; snapshot: whether the log of a table had nothing new, parquet_footer: whether the footer of a file was in memory, object_range: whether a part of a data file was kept, inference: whether the result of a model for a sequence was known",
+    },
+    Measure {
+        name: INFERENCE_SEQUENCES,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Sequences that protein language models computed, equal ones of a batch once, known results not counted",
+    },
+    Measure {
+        name: INFERENCE_TOKENS,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Tokens that went through protein language models, special tokens and masked copies included",
+    },
+    Measure {
+        name: INFERENCE_BATCHES,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Micro-batches of these tokens; nothing in them is padded",
+    },
+    Measure {
+        name: MODEL_SECONDS,
+        kind: Kind::Histogram,
+        labels: &[],
+        help: "Time to load a protein language model: fetched where it was not here, verified, and packed",
     },
     Measure {
         name: LOG_DROPPED,
@@ -143,6 +179,24 @@ pub(crate) fn commit_race() {
 pub(crate) fn cache(name: &'static str, is_hit: bool) {
     let outcome = if is_hit { "hit" } else { "miss" };
     counter!(CACHE_REQUESTS, "cache" => name, "outcome" => outcome).increment(1);
+}
+
+/// Notes so many look-ups in a cache.
+pub(crate) fn cache_many(name: &'static str, is_hit: bool, count: usize) {
+    let outcome = if is_hit { "hit" } else { "miss" };
+    counter!(CACHE_REQUESTS, "cache" => name, "outcome" => outcome).increment(count as u64);
+}
+
+/// Notes what models computed.
+pub(crate) fn inference(counts: udfs::plm::Counts) {
+    counter!(INFERENCE_SEQUENCES).increment(counts.sequences);
+    counter!(INFERENCE_TOKENS).increment(counts.tokens);
+    counter!(INFERENCE_BATCHES).increment(counts.batches);
+}
+
+/// Notes that a model was loaded.
+pub(crate) fn model_loaded(elapsed: Duration) {
+    histogram!(MODEL_SECONDS).record(elapsed);
 }
 
 /// Notes an entry that the log of queries lacks.

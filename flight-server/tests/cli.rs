@@ -51,12 +51,19 @@ fn assert_fails(arguments: &[&str], status: i32, message: &str) {
 
 #[test]
 fn the_help_of_every_command_is_as_reviewed() {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 18] = [
         &[],
         &["quickstart"],
         &["init"],
         &["ingest"],
         &["query"],
+        &["model"],
+        &["model", "pull"],
+        &["model", "add"],
+        &["model", "list"],
+        &["model", "show"],
+        &["model", "remove"],
+        &["model", "verify"],
         &["function"],
         &["function", "list"],
         &["function", "show"],

@@ -33,6 +33,8 @@ mod kill;
 mod kill_statements;
 mod lost;
 mod maintenance;
+mod model_queries;
+mod models;
 mod molecules;
 mod plans;
 mod race;

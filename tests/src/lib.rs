@@ -11,6 +11,7 @@ pub mod faults;
 pub mod flight;
 pub mod formats;
 pub mod lake;
+pub mod model;
 pub mod node;
 pub mod s3;
 pub mod server;

@@ -141,7 +141,8 @@ pub(crate) fn integer_type() -> Coercion {
     )
 }
 
-fn text() -> Coercion {
+/// Text, whatever its encoding.
+pub(crate) fn text() -> Coercion {
     Coercion::new_exact(TypeSignatureClass::Native(logical_string()))
         .with_encoding_preservation(EncodingPreservation::dictionary())
 }

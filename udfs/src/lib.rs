@@ -13,6 +13,7 @@ mod args;
 mod clone_sizes;
 pub mod diversity;
 pub mod dna;
+pub mod plm;
 pub mod protein;
 
 use std::sync::Arc;
@@ -20,21 +21,24 @@ use std::sync::Arc;
 use datafusion_expr::{AggregateUDF, ScalarUDF};
 
 pub use antibody;
+pub use models;
 
-/// Every scalar function, family by family.
-pub fn all() -> Vec<Arc<ScalarUDF>> {
+/// Every scalar function, family by family; protein language models come from `models`.
+pub fn all(models: &Arc<dyn plm::Models>) -> Vec<Arc<ScalarUDF>> {
     [
         ab::functions(),
         protein::functions(),
         dna::functions(),
+        plm::functions(models),
         diversity::functions(),
     ]
     .concat()
 }
 
-/// Whether a function costs so much for each row that spreading few rows over many machines pays: it aligns sequences.
+/// Whether a function costs so much for each row that spreading few rows over many machines pays: it aligns sequences, or
+/// asks a language model.
 pub fn is_expensive(name: &str) -> bool {
-    ab::ALIGNING.contains(&name)
+    ab::ALIGNING.contains(&name) || plm::is_of_family(name)
 }
 
 /// Every aggregate function.

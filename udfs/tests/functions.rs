@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::{cast, concat};
@@ -13,15 +13,55 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::logical_expr::Documentation;
 use datafusion::prelude::SessionContext;
 use udfs::antibody;
+use udfs::models::{Model, Precision};
+use udfs::plm::{Models, Pin, Resolved};
+
+#[allow(dead_code)] // the tests of the workspace use more of it
+#[path = "../../tests/src/model.rs"]
+mod model;
 
 const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
 const VL: &str = "DIQMTQSPSSLSASVGDRVTITCRASQDVNTAVAWYQQKPGKAPKLLIYSASFLYSGVPSRFSGSRSGTDFTLTISSLQPEDFATYYCQQHYTTPPTFGQGTKVEIK";
+
+/// The one model that there is, whatever its name.
+#[derive(Debug)]
+struct OneModel;
+
+impl Models for OneModel {
+    fn resolve(&self, name: &str) -> datafusion::error::Result<Resolved> {
+        if !name.starts_with("antiberty") {
+            return datafusion::common::plan_err!("there is no model {name}");
+        }
+        Ok(Resolved {
+            pin: Pin {
+                name: "antiberty".to_owned(),
+                version: "0.1.3".to_owned(),
+                digest: "0".repeat(64),
+            },
+            dimension: model::DIMENSION,
+        })
+    }
+
+    fn load(&self, _: &Pin) -> datafusion::error::Result<Arc<Model>> {
+        Ok(Arc::clone(&MODEL))
+    }
+}
+
+static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    model::write(folder.path(), 7).unwrap();
+    Arc::new(Model::load(folder.path(), Precision::F32).unwrap())
+});
+
+fn models() -> Arc<dyn Models> {
+    Arc::new(OneModel)
+}
 
 /// A plain session with the functions and nothing else.
 #[allow(clippy::disallowed_methods)] // the engine's session factory is above this package
 fn session() -> SessionContext {
     let session = SessionContext::new();
-    for udf in udfs::all() {
+    for udf in udfs::all(&models()) {
         session.register_udf(udf.as_ref().clone());
     }
     for udaf in udfs::aggregates() {
@@ -36,7 +76,7 @@ fn documented() -> Vec<(String, Documentation)> {
         let documentation = documentation.unwrap_or_else(|| panic!("{name} has no documentation"));
         (name.to_owned(), documentation.clone())
     };
-    let scalar = udfs::all();
+    let scalar = udfs::all(&models());
     let scalar = scalar
         .iter()
         .map(|udf| documentation(udf.name(), udf.documentation()));
@@ -49,6 +89,8 @@ fn documented() -> Vec<(String, Documentation)> {
 
 /// `protein/mass.slt` for `protein_mass`; names without a prefix are of the family `diversity`.
 fn address(name: &str) -> String {
+    // A form that tells the reason is tested beside the plain one.
+    let name = name.strip_prefix("try_").unwrap_or(name);
     let (family, rest) = name.split_once('_').unwrap_or(("diversity", name));
     format!("{family}/{rest}.slt")
 }
@@ -59,6 +101,19 @@ fn call(name: &str, text: &str) -> String {
         "ab_residue" | "ab_index" => format!("{name}({text}, '104')"),
         "ab_mutate" => format!("{name}({text}, 'E1Q')"),
         "protein_charge" => format!("{name}({text}, 7)"),
+        _ if name.contains("plm_") => {
+            let plain = name.strip_prefix("try_").unwrap_or(name);
+            let rest = match plain {
+                "plm_embed_pair" => format!("{text}, 'antiberty'"),
+                "plm_mutation_score" => "'E1Q', 'antiberty'".to_owned(),
+                "plm_mutation_scan" | "plm_pseudo_perplexity" => {
+                    "'antiberty', 'single_pass'".to_owned()
+                }
+                "plm_pseudo_log_likelihood" => "'antiberty', 'sum', 'single_pass'".to_owned(),
+                _ => "'antiberty'".to_owned(),
+            };
+            format!("{name}({text}, {rest})")
+        }
         "ab_identity" | "ab_receptor_hash" | "protein_identity" | "hamming" => {
             format!("{name}({text}, {text})")
         }
@@ -178,7 +233,7 @@ async fn results_do_not_depend_on_the_encoding_of_text() {
         view_dictionary,
     ];
     let session = session();
-    for udf in udfs::all() {
+    for udf in udfs::all(&models()) {
         let name = udf.name();
         let mut expected: Option<ArrayRef> = None;
         for encoding in std::iter::once(&DataType::Utf8).chain(&encodings) {
@@ -288,6 +343,24 @@ async fn options_may_come_from_a_column_and_wrong_ones_name_the_known() {
         ),
         ("SELECT protein_mass(1.5)".to_owned(), "protein_mass"),
         ("SELECT ab_cdr3()".to_owned(), "ab_cdr3"),
+        (
+            "SELECT plm_embed('EVQ', 'antibertie')".to_owned(),
+            "there is no model antibertie",
+        ),
+        (
+            "SELECT plm_embed(s, s) FROM (VALUES ('EVQ')) AS t(s)".to_owned(),
+            "the model must be a constant text",
+        ),
+        (
+            "EXPLAIN SELECT plm_embed(s, 'antiberty', 'max') FROM (VALUES ('EVQ')) AS t(s)"
+                .to_owned(),
+            "unknown pooling 'max'; known: mean, cls, residues",
+        ),
+        (
+            "SELECT plm_pseudo_perplexity(s, 'antiberty', s) FROM (VALUES ('EVQ')) AS t(s)"
+                .to_owned(),
+            "the method must be a constant: exact, single_pass",
+        ),
     ] {
         match query(&session, &sql).await {
             Ok(_) => panic!("{sql} succeeded"),
@@ -428,4 +501,95 @@ async fn diversity_is_the_same_whole_grouped_partial_and_distinct() {
     let batches = query(&parallel, &sql).await.unwrap();
     let clones = batches[0].column(0).as_primitive::<Float64Type>().value(0);
     assert_eq!(clones, 16.0);
+}
+
+#[tokio::test]
+async fn models_are_pinned_to_their_bytes_in_plans() {
+    let session = session();
+    let sql = "EXPLAIN SELECT plm_embed(s, 'antiberty') FROM (VALUES ('EVQ')) AS t(s)";
+    let batches = query(&session, sql).await.unwrap();
+    let plan = pretty_format_batches(&batches).unwrap().to_string();
+    let pin = format!("antiberty@0.1.3#{}", "0".repeat(64));
+    assert!(plan.contains(&pin), "{plan}");
+}
+
+/// Numbers of one column.
+async fn numbers(sql: String) -> Vec<Option<f64>> {
+    let batches = query(&session(), &sql).await.unwrap();
+    let columns: Vec<&dyn Array> = batches
+        .iter()
+        .map(|batch| batch.column(0).as_ref())
+        .collect();
+    let column = cast(&concat(&columns).unwrap(), &DataType::Float64).unwrap();
+    column.as_primitive::<Float64Type>().iter().collect()
+}
+
+#[tokio::test]
+async fn likelihoods_scores_and_scans_agree_with_the_models_own_tables() {
+    let seq = &VH[..24];
+    let positions: Vec<usize> = (0..seq.len()).collect();
+    let mut masked = Vec::new();
+    let model = &*MODEL;
+    model
+        .masked_log_probs(seq.as_bytes(), &positions, &mut masked)
+        .unwrap();
+    let expected =
+        udfs::models::log_likelihood(seq.as_bytes(), &masked, udfs::models::Reduction::Sum);
+    let close = |found: Option<f64>, expected: f64| {
+        let found = found.unwrap();
+        assert!((found - expected).abs() < 1e-5, "{found}, not {expected}");
+    };
+    let one = async |call: String| numbers(format!("SELECT {call}")).await[0];
+    let sum = one(format!(
+        "plm_pseudo_log_likelihood('{seq}', 'antiberty', 'sum')"
+    ));
+    close(sum.await, expected);
+    let mean = one(format!("plm_pseudo_log_likelihood('{seq}', 'antiberty')"));
+    close(mean.await, expected / 24.0);
+    let perplexity = one(format!("plm_pseudo_perplexity('{seq}', 'antiberty')"));
+    close(perplexity.await, (-expected / 24.0).exp());
+    // L4A and V5I, each masked by itself.
+    let at = |position: usize, residue: u8| {
+        let column = udfs::models::column(residue).unwrap();
+        f64::from(masked[20 * (position - 1) + column])
+    };
+    let two = at(4, b'A') - at(4, b'L') + at(5, b'I') - at(5, b'V');
+    let score = one(format!(
+        "plm_mutation_score('{seq}', 'L4A,v5i', 'antiberty')"
+    ));
+    close(score.await, two);
+    let scan = numbers(format!(
+        "SELECT s['score'] FROM (SELECT unnest(plm_mutation_scan('{seq}', 'antiberty')) AS s) WHERE s['index'] = 4 AND s['mutant'] = 'A'"
+    ));
+    close(scan.await[0], at(4, b'A') - at(4, b'L'));
+    let table = one(format!(
+        "plm_residue_log_probs('{seq}', 'antiberty', 'exact')[4][1]"
+    ));
+    close(table.await, at(4, b'A'));
+}
+
+#[tokio::test]
+async fn embeddings_of_rows_are_those_of_the_sequences_by_themselves() {
+    let mut expected = Vec::new();
+    MODEL
+        .embed(&[VL.as_bytes()], udfs::models::Pooling::Mean, &mut expected)
+        .unwrap();
+    let sql = format!(
+        "SELECT unnest(plm_embed(s, 'antiberty')) FROM (VALUES ('{VH}'), ('{VL}'), (''), (NULL), ('EVQ'), ('{VL}')) AS t(s)"
+    );
+    let found = numbers(sql).await;
+    let width = model::DIMENSION;
+    // Rows without a value have no numbers.
+    assert_eq!(found.len(), 4 * width);
+    for row in [1, 3] {
+        for (found, expected) in found[row * width..][..width].iter().zip(&expected) {
+            assert_eq!(*found, Some(f64::from(*expected)));
+        }
+    }
+    let pair = numbers(format!(
+        "SELECT unnest(plm_embed_pair('{VH}', '{VL}', 'antiberty'))"
+    ));
+    let pair = pair.await;
+    assert_eq!(pair[..width], found[..width]);
+    assert_eq!(pair[width..], found[width..2 * width]);
 }

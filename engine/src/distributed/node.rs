@@ -11,7 +11,7 @@ use datafusion_distributed::{
 
 use super::channels::Channels;
 use crate::error::Result;
-use crate::inference::InferenceCodec;
+use crate::inference::{InferenceCodec, Models};
 use crate::session::Sessions;
 use crate::storage::IoThreads;
 use crate::tables::sink::SinkCodec;
@@ -28,19 +28,30 @@ pub fn worker(sessions: &Sessions, io: IoThreads) -> Result<Worker> {
     let token = sessions.config().cluster.token.as_deref();
     let channels = Arc::new(Channels::new(io, token)?);
     let runtime = sessions.lake_runtime()?;
+    let models = sessions.models().map(Arc::clone);
+    let library = sessions.library();
     Ok(
         Worker::from_session_builder(move |query: WorkerQueryContext| {
-            let channels = Arc::clone(&channels);
-            async move { session(query, &channels) }
+            let (channels, models) = (Arc::clone(&channels), models.clone());
+            let library = Arc::clone(&library);
+            async move { session(query, &channels, models, &library) }
         })
         .with_runtime_env(runtime)
         .with_version(VERSION),
     )
 }
 
-fn session(query: WorkerQueryContext, channels: &Arc<Channels>) -> DFResult<SessionState> {
-    let mut state = query
-        .builder
+fn session(
+    query: WorkerQueryContext,
+    channels: &Arc<Channels>,
+    models: Option<Arc<Models>>,
+    library: &Arc<dyn udfs::plm::Models>,
+) -> DFResult<SessionState> {
+    let mut builder = query.builder;
+    if let (Some(config), Some(models)) = (builder.config(), models) {
+        config.set_extension(models);
+    }
+    let mut state = builder
         .with_distributed_channel_resolver(Arc::clone(channels) as Arc<_>)
         .with_distributed_user_codec(InferenceCodec)
         .with_distributed_user_codec(SinkCodec)
@@ -48,7 +59,7 @@ fn session(query: WorkerQueryContext, channels: &Arc<Channels>) -> DFResult<Sess
             with_counted_readers(event.plan).map(WorkerPlanRewriteEventResponse::new)
         })
         .build();
-    for function in udfs::all() {
+    for function in udfs::all(library) {
         state.register_udf(function)?;
     }
     for function in udfs::aggregates() {

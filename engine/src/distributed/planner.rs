@@ -25,9 +25,9 @@ use datafusion_proto::bytes::physical_plan_to_bytes_with_extension_codec;
 
 use super::cluster::Cluster;
 use super::retry::is_distributed;
-use super::spread::{self, IS_EXPENSIVE};
+use super::spread::{self, COST};
 use crate::config::ClusterConfig;
-use crate::inference::{InferenceCodec, is_expensive_physical, physical_plan};
+use crate::inference::{self, InferenceCodec, physical_plan};
 use crate::tables::sink::{DeltaWriteExec, SinkCodec};
 
 tokio::task_local! {
@@ -114,8 +114,8 @@ impl QueryPlanner for Planner {
                 false => local,
             });
         }
-        let is_expensive = is_expensive(&local)?;
-        if !is_worth_it(&local, self.cluster.config(), is_expensive)? {
+        let cost = cost(&local)?;
+        if !is_worth_it(&local, self.cluster.config(), cost)? {
             return Ok(local);
         }
         if let Err(error) = travels(&local, session) {
@@ -131,9 +131,7 @@ impl QueryPlanner for Planner {
             None => local,
         };
         let distributing = self.distributing.create_physical_plan(plan, session);
-        LOCAL
-            .scope(local, IS_EXPENSIVE.scope(is_expensive, distributing))
-            .await
+        LOCAL.scope(local, COST.scope(cost, distributing)).await
     }
 }
 
@@ -166,27 +164,21 @@ impl QueryPlanner for Made {
     }
 }
 
-/// Whether a plan computes functions that cost much for each row.
-fn is_expensive(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
-    plan.exists(|node| {
-        let mut found = false;
+/// What a row costs in the functions of a plan, in alignments of a sequence.
+fn cost(plan: &Arc<dyn ExecutionPlan>) -> Result<u64> {
+    let mut most = 0;
+    plan.apply(|node| {
         node.apply_expressions(&mut |expression| {
-            found |= is_expensive_physical(expression);
-            Ok(match found {
-                true => TreeNodeRecursion::Stop,
-                false => TreeNodeRecursion::Continue,
-            })
+            most = most.max(inference::cost(expression));
+            Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(found)
-    })
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(most)
 }
 
 /// Whether every leaf is read by every node alike, and one of them is worth more than one task.
-fn is_worth_it(
-    plan: &Arc<dyn ExecutionPlan>,
-    config: &ClusterConfig,
-    is_expensive: bool,
-) -> Result<bool> {
+fn is_worth_it(plan: &Arc<dyn ExecutionPlan>, config: &ClusterConfig, cost: u64) -> Result<bool> {
     let mut tasks = 1;
     let mut travels = true;
     plan.apply(|node| {
@@ -195,7 +187,7 @@ fn is_worth_it(
         } else if node.children().is_empty() {
             match spread::scan(node.as_ref()) {
                 Some(scan) if spread::is_shared(scan) => {
-                    tasks = tasks.max(spread::tasks(scan, config, is_expensive));
+                    tasks = tasks.max(spread::tasks(scan, config, cost));
                 }
                 _ => travels &= node.is::<EmptyExec>() || node.is::<PlaceholderRowExec>(),
             }

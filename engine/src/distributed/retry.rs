@@ -16,6 +16,7 @@ use url::Url;
 
 use super::cluster::Cluster;
 use crate::error::{Error, is_of_store};
+use crate::inference;
 use crate::queries;
 use crate::tables::sink;
 
@@ -144,7 +145,7 @@ impl Run {
         if let Some(held) = &mut self.held {
             held.clear();
         }
-        let physical = self.state.create_physical_plan(&self.logical).await?;
+        let physical = inference::planned(&self.state, &self.logical).await?;
         self.rows = execute_stream(physical, Arc::clone(&self.context))?;
         Ok(())
     }

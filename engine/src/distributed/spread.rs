@@ -22,8 +22,8 @@ use crate::config::ClusterConfig;
 use crate::storage::LAKE_SCHEME;
 
 tokio::task_local! {
-    /// Whether the plan that is being distributed holds functions that cost much for each row.
-    pub(super) static IS_EXPENSIVE: bool;
+    /// What a row costs in the functions of the plan that is being distributed, in alignments of a sequence.
+    pub(super) static COST: u64;
 }
 
 /// The Parquet scan that a node of a plan is.
@@ -53,11 +53,13 @@ pub(super) fn rows(scan: &FileScanConfig) -> Option<usize> {
 }
 
 /// Over how many tasks a scan is worth being spread.
-pub(super) fn tasks(scan: &FileScanConfig, config: &ClusterConfig, is_expensive: bool) -> usize {
+pub(super) fn tasks(scan: &FileScanConfig, config: &ClusterConfig, cost: u64) -> usize {
     let by_bytes = bytes(scan).div_ceil(config.task_bytes.max(1));
-    let by_rows = match (is_expensive, rows(scan)) {
-        (true, Some(rows)) => rows.div_ceil(config.task_expensive_rows.max(1)) as u64,
-        _ => 0,
+    let by_rows = match rows(scan) {
+        Some(rows) => cost
+            .saturating_mul(rows as u64)
+            .div_ceil(config.task_expensive_rows.max(1) as u64),
+        None => 0,
     };
     usize::try_from(by_bytes.max(by_rows)).unwrap_or(usize::MAX)
 }
@@ -68,8 +70,8 @@ pub(super) fn desired(
     config: &ClusterConfig,
 ) -> Option<Result<DesiredTaskCountEventResponse>> {
     let scan = scan(event.plan.as_ref())?;
-    let is_expensive = IS_EXPENSIVE.try_with(|it| *it).unwrap_or(false);
-    let tasks = tasks(scan, config, is_expensive);
+    let cost = COST.try_with(|it| *it).unwrap_or(0);
+    let tasks = tasks(scan, config, cost);
     Some(Ok(DesiredTaskCountEventResponse::desired(tasks.max(1))))
 }
 

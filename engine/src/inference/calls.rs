@@ -7,6 +7,8 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Case, Expr, LogicalPlan, expr::AggregateFunction};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
+use super::models::ModelCall;
+
 /// Whether an expression holds an expensive call.
 pub(crate) fn is_expensive(expr: &Expr) -> bool {
     expr.exists(|part| Ok(is_call(part))).unwrap_or(false)
@@ -16,6 +18,25 @@ pub(crate) fn is_expensive(expr: &Expr) -> bool {
 pub(crate) fn is_expensive_physical(expr: &Arc<dyn PhysicalExpr>) -> bool {
     expr.exists(|part| Ok(is_physical_call(part.as_ref())))
         .unwrap_or(false)
+}
+
+/// Residues of a V domain, about: what a row of a language model is reckoned at before its rows are known.
+const V_DOMAIN: u64 = 120;
+
+/// What a row of an expression costs, in alignments of a sequence: a token that goes through a language model costs about as
+/// much. 0 where it computes nothing of the kind.
+pub(crate) fn cost(expr: &Arc<dyn PhysicalExpr>) -> u64 {
+    let mut most = 0;
+    // Visiting cannot fail.
+    let _ = expr.apply(|part| {
+        most = most.max(match ModelCall::of(part) {
+            Some(call) if call.is_constant() => 0,
+            Some(call) => call.tokens(V_DOMAIN),
+            None => u64::from(is_physical_call(part.as_ref())),
+        });
+        Ok(TreeNodeRecursion::Continue)
+    });
+    most
 }
 
 /// Whether an expression is an expensive call itself.

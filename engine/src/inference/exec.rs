@@ -4,15 +4,11 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::{
     Transformed, TransformedResult as _, TreeNode as _, TreeNodeRecursion,
 };
-use datafusion::common::{Statistics, exec_datafusion_err, internal_datafusion_err};
+use datafusion::common::{Statistics, internal_datafusion_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
@@ -24,7 +20,7 @@ use datafusion::physical_plan::filter_pushdown::{
     ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
 };
 use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput as _, Time,
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput as _,
 };
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
@@ -37,11 +33,11 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::calls::{is_expensive_physical, is_physical_call};
 use super::memo::Memo;
-use super::remembered::{Counts, Remembered};
+use super::models::{ModelCall, Models};
+use super::part::Part;
+use super::progress::Progress;
+use super::remembered::{Across, Counts, Remembered};
 
-/// Rows that one thread computes without a pause: the shortest time in which a query can be cancelled, and the share in which
-/// a batch is given to all threads.
-const ROWS: usize = 256;
 /// What the results that one operator remembers may take, in bytes.
 const REMEMBERED: usize = 64 << 20;
 
@@ -185,6 +181,18 @@ impl InferenceExec {
         &self.projection
     }
 
+    /// The calls of language models in it.
+    pub fn model_calls(&self) -> Result<Vec<ModelCall>> {
+        let mut calls = Vec::new();
+        for each in self.computed() {
+            each.expr.apply(|part| {
+                calls.extend(ModelCall::of(part));
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(calls)
+    }
+
     fn memo(&self, call: &Arc<dyn PhysicalExpr>, context: &TaskContext) -> Arc<Memo> {
         let mut memos = self.memos.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, memo)) = memos.iter().find(|(known, _)| known == call) {
@@ -196,10 +204,17 @@ impl InferenceExec {
     }
 
     /// The projection, whose expensive calls look for what they computed already.
-    fn remembering(&self, partition: usize, context: &TaskContext) -> Result<Projector> {
+    fn remembering(
+        &self,
+        partition: usize,
+        context: &TaskContext,
+        models: Option<&Arc<Models>>,
+    ) -> Result<Projector> {
         let counts = Counts {
             computed: MetricBuilder::new(&self.metrics).counter("calls_computed", partition),
             remembered: MetricBuilder::new(&self.metrics).counter("calls_remembered", partition),
+            known: models
+                .map(|_| MetricBuilder::new(&self.metrics).counter("cache_hits", partition)),
         };
         let expressions = self.projection.expr().iter().map(|each| {
             let expression = Arc::clone(&each.expr).transform_up(|part| {
@@ -210,7 +225,8 @@ impl InferenceExec {
                     return Ok(Transformed::no(part));
                 }
                 let memo = self.memo(&part, context);
-                let call = Remembered::new(part, memo, counts.clone());
+                let across = Across::of(&part, models);
+                let call = Remembered::new(part, memo, across, counts.clone());
                 Ok(Transformed::yes(Arc::new(call) as Arc<dyn PhysicalExpr>))
             })?;
             Ok(ProjectionExpr::new(expression.data, &each.alias))
@@ -283,7 +299,12 @@ impl ExecutionPlan for InferenceExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let projector = Arc::new(self.remembering(partition, &context)?);
+        let calls = self.model_calls()?;
+        let models = match calls.is_empty() {
+            true => None,
+            false => Models::of(context.session_config()),
+        };
+        let projector = Arc::new(self.remembering(partition, &context, models.as_ref())?);
         let schema = self.schema();
         let threads = context.session_config().target_partitions().max(1);
         // Batches in work, so that every thread has something while one batch ends.
@@ -297,15 +318,29 @@ impl ExecutionPlan for InferenceExec {
         let computing = metrics.elapsed_compute().clone();
         let input = self.projection.input().execute(partition, context)?;
         let given = Arc::clone(&schema);
-        let rows = input
-            .map(move |batch| {
-                let projector = Arc::clone(&projector);
-                let schema = Arc::clone(&given);
-                let computing = computing.clone();
-                async move { in_shares(projector, schema, batch?, threads, computing).await }
-            })
-            .buffered(ahead)
-            .map_ok(move |batch| batch.record_output(&metrics));
+        let progress = Progress::new(calls, &self.metrics, partition);
+        let rows = async move {
+            let progress = Arc::new(progress.begin(models.as_deref()).await?);
+            let waiting = progress.waiting();
+            let rows = progress
+                .pieces(input)
+                .map(move |batch| {
+                    let part = Part {
+                        projector: Arc::clone(&projector),
+                        schema: Arc::clone(&given),
+                        computing: computing.clone(),
+                        progress: Arc::clone(&progress),
+                    };
+                    async move { part.in_shares(batch?, threads).await }
+                })
+                .buffered(ahead)
+                .map_ok(move |batch| {
+                    let _ = &waiting;
+                    batch.record_output(&metrics)
+                });
+            Ok::<_, DataFusionError>(rows)
+        };
+        let rows = stream::once(rows).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 
@@ -350,41 +385,5 @@ impl ExecutionPlan for InferenceExec {
 
     fn cardinality_effect(&self) -> CardinalityEffect {
         CardinalityEffect::Equal
-    }
-}
-
-/// A batch, its rows computed by `threads` tasks at a time. They end where nobody waits for them.
-async fn in_shares(
-    projector: Arc<Projector>,
-    schema: SchemaRef,
-    batch: RecordBatch,
-    threads: usize,
-    computing: Time,
-) -> Result<RecordBatch> {
-    let starts = (0..batch.num_rows().max(1)).step_by(ROWS);
-    let shares = starts.map(|start| {
-        let projector = Arc::clone(&projector);
-        let share = batch.slice(start, ROWS.min(batch.num_rows() - start));
-        let computing = computing.clone();
-        SpawnedTask::spawn(async move {
-            let _timer = computing.timer();
-            projector.project_batch(&share)
-        })
-    });
-    let mut shares: Vec<RecordBatch> = stream::iter(shares)
-        .buffered(threads)
-        .map(|share| share.map_err(ended)?)
-        .try_collect()
-        .await?;
-    match shares.len() {
-        1 => Ok(shares.remove(0)),
-        _ => Ok(concat_batches(&schema, &shares)?),
-    }
-}
-
-fn ended(error: tokio::task::JoinError) -> DataFusionError {
-    match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(error) => exec_datafusion_err!("a part of the query was ended: {error}"),
     }
 }

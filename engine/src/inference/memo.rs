@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{Array as _, ArrayRef};
-use datafusion::arrow::row::Row;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 
 /// A row of an array of results.
@@ -27,7 +26,7 @@ struct Generations {
 
 /// The results. Threads share it.
 #[derive(Debug)]
-pub(super) struct Memo {
+pub(crate) struct Memo {
     limit: usize,
     kept: Mutex<(Generations, MemoryReservation)>,
 }
@@ -36,7 +35,7 @@ pub(super) struct Memo {
 const MISSING: usize = usize::MAX;
 
 /// What is known of some rows.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Where the result of each row is: the array, and its row.
     pub places: Vec<(usize, usize)>,
     /// The arrays; behind them is meant to come that with the results of `missing`, in its order.
@@ -56,7 +55,7 @@ impl Memo {
     }
 
     /// Looks for the results of rows with these arguments.
-    pub fn find<'a>(&self, keys: impl Iterator<Item = Row<'a>>) -> Found {
+    pub fn find<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Found {
         let mut kept = self.kept();
         let generations = &mut kept.0;
         let mut found = Found {
@@ -67,7 +66,6 @@ impl Memo {
         let mut chunks: HashMap<*const (), usize> = HashMap::new();
         let mut new: HashMap<&'a [u8], usize> = HashMap::new();
         for (row, key) in (0..).zip(keys) {
-            let key = key.data();
             if let Some(place) = generations.get(key) {
                 let address = Arc::as_ptr(&place.chunk).cast::<()>();
                 let chunk = *chunks.entry(address).or_insert_with(|| {
@@ -93,7 +91,7 @@ impl Memo {
     }
 
     /// Keeps results: one row of `results` for each of `keys`.
-    pub fn remember<'a>(&self, keys: impl Iterator<Item = Row<'a>>, results: &ArrayRef) {
+    pub fn remember<'a>(&self, keys: impl Iterator<Item = &'a [u8]>, results: &ArrayRef) {
         let mut kept = self.kept();
         let (generations, reservation) = &mut *kept;
         let result = results
@@ -103,9 +101,9 @@ impl Memo {
             let place = Place {
                 chunk: Arc::clone(results),
                 row,
-                bytes: result + key.data().len() + size_of::<Place>() + size_of::<Box<[u8]>>(),
+                bytes: result + key.len() + size_of::<Place>() + size_of::<Box<[u8]>>(),
             };
-            generations.insert(key.data().into(), place, self.limit / 2);
+            generations.insert(key.into(), place, self.limit / 2);
         }
         if reservation
             .try_resize(generations.young_bytes + generations.old_bytes)
@@ -115,6 +113,16 @@ impl Memo {
             *generations = Generations::default();
             reservation.free();
         }
+    }
+
+    /// Whether the results of each of `keys` are known. It is no question for them: nothing moves.
+    pub fn knows<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Vec<bool> {
+        let kept = self.kept();
+        let generations = &kept.0;
+        let is_known = |key: &'a [u8]| {
+            generations.young.contains_key(key) || generations.old.contains_key(key)
+        };
+        keys.map(is_known).collect()
     }
 
     fn kept(&self) -> MutexGuard<'_, (Generations, MemoryReservation)> {
@@ -164,7 +172,7 @@ mod tests {
 
     fn lengths(memo: &Memo, texts: &[&str]) -> (Vec<usize>, Vec<u32>) {
         let keys = keys(texts);
-        let mut found = memo.find(keys.iter());
+        let mut found = memo.find(keys.iter().map(|key| key.data()));
         let computed: Int64Array = found
             .missing
             .iter()
@@ -172,7 +180,10 @@ mod tests {
             .collect();
         let computed: ArrayRef = Arc::new(computed);
         memo.remember(
-            found.missing.iter().map(|row| keys.row(*row as usize)),
+            found
+                .missing
+                .iter()
+                .map(|row| keys.row(*row as usize).data()),
             &computed,
         );
         found.chunks.push(computed);

@@ -8,6 +8,11 @@
 //! | `columns` | what a plan that was lifted gives |
 //! | `planner` | plans with both |
 //! | `exec` | the operator |
+//! | `estimate` | what a query would send through language models, and limits on that |
+//! | `part` | a batch, computed by all threads |
+//! | `progress` | what an operator has counted of language models, and its stop |
+//! | `shares` | which rows one thread computes at a time |
+//! | `models` | language models, and what is known of their results |
 //! | `remembered` | a call that computes equal inputs once |
 //! | `memo` | results of calls, within a limit |
 //! | `codec` | the operator on its way to other nodes |
@@ -15,13 +20,20 @@
 mod calls;
 mod codec;
 mod columns;
+mod estimate;
 mod exec;
 mod lift;
 mod memo;
+mod models;
+mod part;
 mod planner;
+mod progress;
 mod remembered;
+mod shares;
 
-pub(crate) use calls::{is_expensive, is_expensive_physical};
+pub(crate) use calls::{cost, is_expensive};
 pub(crate) use codec::InferenceCodec;
+pub(crate) use estimate::{Counted, Estimate, admit, estimate};
 pub(crate) use exec::{InferenceExec, UseInference};
-pub(crate) use planner::{InferencePlanner, physical_plan};
+pub(crate) use models::Models;
+pub(crate) use planner::{InferencePlanner, physical_plan, planned};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::error::Result;
+use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
@@ -26,6 +27,19 @@ impl QueryPlanner for InferencePlanner {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         physical_plan(plan, session).await
     }
+}
+
+/// The physical plan of a logical one. Constant calls of language models wait until it runs, where they can be stopped.
+///
+/// # Errors
+/// DataFusion's.
+pub(crate) async fn planned(
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let optimized = udfs::plm::without_computing(|| state.optimize(plan))?;
+    let planner = state.query_planner();
+    planner.create_physical_plan(&optimized, state).await
 }
 
 /// The plan for this process.

@@ -1,4 +1,4 @@
-//! An expensive call that computes equal inputs once.
+//! An expensive call that computes equal inputs once: within a query, and for language models across queries.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -7,20 +7,66 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use datafusion::arrow::compute::{interleave, take};
 use datafusion::arrow::datatypes::{Field, FieldRef, Schema};
-use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::arrow::row::{RowConverter, Rows, SortField};
+use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_plan::metrics::Count;
+use sha2::{Digest as _, Sha256};
 
 use super::memo::{Found, Memo};
+use super::models::{ModelCall, Models};
+use crate::measures;
 
 /// How many rows a call was computed for, and for how many its result was there already.
 #[derive(Debug, Clone)]
 pub(super) struct Counts {
     pub computed: Count,
     pub remembered: Count,
+    /// Of those that the query had not computed: known from queries before it.
+    pub known: Option<Count>,
+}
+
+/// Results that outlive the query.
+#[derive(Debug, Clone)]
+pub(super) struct Across {
+    pub models: Arc<Models>,
+    /// The hash of everything but the rows.
+    pub call: Sha256,
+}
+
+impl Across {
+    /// Of a call of a model, where results are kept.
+    pub fn of(call: &Arc<dyn PhysicalExpr>, models: Option<&Arc<Models>>) -> Option<Self> {
+        let models = models.filter(|models| models.results().is_some())?;
+        Some(Self {
+            call: ModelCall::of(call)?.id(),
+            models: Arc::clone(models),
+        })
+    }
+
+    /// Of a call, whether or not results are kept.
+    pub fn known_by(call: &ModelCall, models: Option<&Arc<Models>>) -> Option<Self> {
+        Some(Self {
+            call: call.id(),
+            models: Arc::clone(models?),
+        })
+    }
+
+    /// Whether a result is known.
+    pub fn knows(&self, key: &[u8; 32]) -> bool {
+        let known = self.models.results();
+        known.is_some_and(|results| results.knows(std::iter::once(key.as_slice())) == [true])
+    }
+
+    /// What results are known by: the bytes of the model, the function, its options, the texts.
+    pub fn key(&self, row: &[u8]) -> [u8; 32] {
+        let mut hash = self.call.clone();
+        hash.update(row);
+        hash.finalize().into()
+    }
 }
 
 /// A call.
@@ -28,13 +74,100 @@ pub(super) struct Counts {
 pub(super) struct Remembered {
     call: Arc<dyn PhysicalExpr>,
     memo: Arc<Memo>,
+    across: Option<Across>,
     counts: Counts,
 }
 
 impl Remembered {
     /// `call`, whose results are kept in `memo`.
-    pub fn new(call: Arc<dyn PhysicalExpr>, memo: Arc<Memo>, counts: Counts) -> Self {
-        Self { call, memo, counts }
+    pub fn new(
+        call: Arc<dyn PhysicalExpr>,
+        memo: Arc<Memo>,
+        across: Option<Across>,
+        counts: Counts,
+    ) -> Self {
+        Self {
+            call,
+            memo,
+            across,
+            counts,
+        }
+    }
+
+    /// The results of rows, in their order, none of which the query has computed.
+    fn results(&self, inputs: &[ArrayRef], keys: &Rows, rows: &[u32]) -> Result<ArrayRef> {
+        let results = self.across.as_ref().map(|it| (it, it.models.results()));
+        let Some((across, Some(results))) = results else {
+            return self.compute(inputs, rows);
+        };
+        let hashes = rows.iter().map(|row| keys.row(*row as usize));
+        let hashes: Vec<[u8; 32]> = hashes.map(|key| across.key(key.data())).collect();
+        let Found {
+            places,
+            mut chunks,
+            missing,
+        } = results.find(hashes.iter().map(<[u8; 32]>::as_slice));
+        self.count_known(rows.len() - missing.len(), missing.len());
+        if missing.is_empty() {
+            return gather(&chunks, &places);
+        }
+        let unknown: Vec<u32> = missing.iter().map(|index| rows[*index as usize]).collect();
+        let computed = self.compute(inputs, &unknown)?;
+        let of_missing = missing
+            .iter()
+            .map(|index| hashes[*index as usize].as_slice());
+        results.remember(of_missing, &computed);
+        if missing.len() == rows.len() {
+            return Ok(computed);
+        }
+        chunks.push(computed);
+        gather(&chunks, &places)
+    }
+
+    fn count_known(&self, hits: usize, misses: usize) {
+        if let Some(known) = &self.counts.known {
+            known.add(hits);
+        }
+        measures::cache_many("inference", true, hits);
+        measures::cache_many("inference", false, misses);
+    }
+
+    /// The one result of a call whose arguments are all constant.
+    fn constant(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let nothing: &[u8] = &[];
+        let found = |memo: &Memo, key: &[u8]| match memo.find(std::iter::once(key)) {
+            Found { places, chunks, .. } if !chunks.is_empty() => {
+                let (chunk, row) = places[0];
+                ScalarValue::try_from_array(&chunks[chunk], row).map(Some)
+            }
+            _ => Ok(None),
+        };
+        if let Some(value) = found(&self.memo, nothing)? {
+            self.counts.remembered.add(batch.num_rows());
+            return Ok(ColumnarValue::Scalar(value));
+        }
+        let key = self.across.as_ref().map(|across| across.key(nothing));
+        let results = self.across.as_ref().and_then(|it| it.models.results());
+        if let (Some(results), Some(key)) = (results, &key) {
+            let known = found(results, key)?;
+            self.count_known(usize::from(known.is_some()), usize::from(known.is_none()));
+            if let Some(value) = known {
+                let value_array = value.to_array()?;
+                self.memo.remember(std::iter::once(nothing), &value_array);
+                return Ok(ColumnarValue::Scalar(value));
+            }
+        }
+        self.counts.computed.add(1);
+        let value = match self.call.evaluate(batch)? {
+            ColumnarValue::Scalar(value) => value,
+            ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0)?,
+        };
+        let array = value.to_array()?;
+        self.memo.remember(std::iter::once(nothing), &array);
+        if let (Some(results), Some(key)) = (results, &key) {
+            results.remember(std::iter::once(key.as_slice()), &array);
+        }
+        Ok(ColumnarValue::Scalar(value))
     }
 
     /// The call for rows of its arguments.
@@ -100,26 +233,25 @@ impl PhysicalExpr for Remembered {
             .filter(|argument| !argument.is::<Literal>());
         let inputs = inputs.map(|argument| argument.evaluate(batch)?.into_array(batch.num_rows()));
         let inputs: Vec<ArrayRef> = inputs.collect::<Result<_>>()?;
-        if inputs.is_empty() || batch.num_rows() == 0 {
+        if batch.num_rows() == 0 {
             return self.call.evaluate(batch);
         }
-        let types = inputs
-            .iter()
-            .map(|input| SortField::new(input.data_type().clone()));
-        let converter = RowConverter::new(types.collect())?;
-        let keys = converter.convert_columns(&inputs)?;
+        if inputs.is_empty() {
+            return self.constant(batch);
+        }
+        let keys = keys(&inputs)?;
         let Found {
             places,
             mut chunks,
             missing,
-        } = self.memo.find(keys.iter());
+        } = self.memo.find(keys.iter().map(|key| key.data()));
         self.counts.remembered.add(batch.num_rows() - missing.len());
         if missing.is_empty() {
             return Ok(ColumnarValue::Array(gather(&chunks, &places)?));
         }
-        let results = self.compute(&inputs, &missing)?;
-        self.memo
-            .remember(missing.iter().map(|row| keys.row(*row as usize)), &results);
+        let results = self.results(&inputs, &keys, &missing)?;
+        let of_missing = missing.iter().map(|row| keys.row(*row as usize).data());
+        self.memo.remember(of_missing, &results);
         if missing.len() == batch.num_rows() {
             return Ok(ColumnarValue::Array(results));
         }
@@ -138,12 +270,22 @@ impl PhysicalExpr for Remembered {
     ) -> Result<Arc<dyn PhysicalExpr>> {
         let call = children.pop().unwrap_or_else(|| Arc::clone(&self.call));
         let memo = Arc::clone(&self.memo);
-        Ok(Arc::new(Self::new(call, memo, self.counts.clone())))
+        let (across, counts) = (self.across.clone(), self.counts.clone());
+        Ok(Arc::new(Self::new(call, memo, across, counts)))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.call.fmt_sql(f)
     }
+}
+
+/// What rows are known by.
+pub(super) fn keys(inputs: &[ArrayRef]) -> Result<Rows> {
+    let types = inputs
+        .iter()
+        .map(|input| SortField::new(input.data_type().clone()));
+    let converter = RowConverter::new(types.collect())?;
+    Ok(converter.convert_columns(inputs)?)
 }
 
 /// Rows of several arrays.

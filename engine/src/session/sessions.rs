@@ -18,7 +18,7 @@ use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
 use crate::config::Config;
 use crate::distributed::{self, Cluster, LiveNodes};
 use crate::error::{Error, Result};
-use crate::inference::{InferencePlanner, UseInference};
+use crate::inference::{InferencePlanner, Models, UseInference};
 use crate::lake::Lake;
 use crate::queries::{self, LiveQueries, Queries};
 use crate::storage::{Access, Registry};
@@ -31,6 +31,7 @@ pub struct Sessions {
     config: Config,
     access: Access,
     cluster: Option<Arc<Cluster>>,
+    models: Option<Arc<Models>>,
 }
 
 impl std::fmt::Debug for Sessions {
@@ -53,16 +54,23 @@ impl Sessions {
             vec![Arc::new(UseInference)];
         rules.extend(PhysicalOptimizer::new().rules);
         rules.push(Arc::new(yielding::Yielding));
+        let models = lake
+            .as_ref()
+            .map(|lake| Arc::new(Models::new(lake.models(), &config.models)));
+        let mut session = session_config(config);
+        if let Some(models) = &models {
+            session.set_extension(Arc::clone(models));
+        }
         let mut template = SessionStateBuilder::new()
             .with_default_features()
-            .with_config(session_config(config))
+            .with_config(session)
             .with_runtime_env(runtime)
             .with_analyzer_rule(Arc::new(three_valued_in::ThreeValuedIn))
             .with_query_planner(Arc::new(InferencePlanner))
             .with_physical_optimizer_rules(rules)
             .with_table_factories(files::factories(config, &access))
             .build();
-        for function in udfs::all() {
+        for function in udfs::all(&library(lake.as_ref())) {
             template.register_udf(function)?;
         }
         for function in udfs::aggregates() {
@@ -77,6 +85,7 @@ impl Sessions {
             config: config.clone(),
             access,
             cluster: None,
+            models,
         })
     }
 
@@ -93,6 +102,16 @@ impl Sessions {
     /// The other nodes, where there may be any.
     pub fn cluster(&self) -> Option<&Arc<Cluster>> {
         self.cluster.as_ref()
+    }
+
+    /// Language models, and what is known of their results; none without a lake.
+    pub(crate) fn models(&self) -> Option<&Arc<Models>> {
+        self.models.as_ref()
+    }
+
+    /// Where functions find language models.
+    pub(crate) fn library(&self) -> Arc<dyn udfs::plm::Models> {
+        library(self.lake.as_ref())
     }
 
     /// What parts of others' plans run in: the memory and the caches of the sessions, and the lake's files alone.
@@ -185,5 +204,12 @@ impl Sessions {
     /// The configuration they are made with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+}
+
+fn library(lake: Option<&Arc<Lake>>) -> Arc<dyn udfs::plm::Models> {
+    match lake {
+        Some(lake) => Arc::clone(lake.models()) as _,
+        None => Arc::new(udfs::plm::NoModels),
     }
 }

@@ -11,12 +11,15 @@ use datafusion::sql::sqlparser::ast::{
 use super::resolve::unsupported;
 use crate::error::{Error, Result};
 
-/// Refuses them.
+/// Refuses them; tells whether a language model is asked.
 ///
 /// # Errors
 /// `Unsupported`, naming the clause and the function.
-pub fn check(statement: &Plain, state: &SessionState) -> Result<()> {
-    let mut calls = Calls { state };
+pub fn check(statement: &Plain, state: &SessionState) -> Result<bool> {
+    let mut calls = Calls {
+        state,
+        asks_models: false,
+    };
     let flow = match statement {
         Plain::Statement(inner) => inner.visit(&mut calls),
         Plain::Explain(explain) => return check(&explain.statement, state),
@@ -24,12 +27,13 @@ pub fn check(statement: &Plain, state: &SessionState) -> Result<()> {
     };
     match flow {
         ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => Ok(calls.asks_models),
     }
 }
 
 struct Calls<'a> {
     state: &'a SessionState,
+    asks_models: bool,
 }
 
 impl Calls<'_> {
@@ -71,6 +75,7 @@ impl Visitor for Calls<'_> {
             return ControlFlow::Continue(());
         };
         let name = call.name.to_string().to_lowercase();
+        self.asks_models |= udfs::plm::is_of_family(&name);
         match Self::clause(call) {
             Some(clause) if self.is_scalar(&name) => ControlFlow::Break(unsupported(&format!(
                 "{clause} with {name}, which is computed row by row,"

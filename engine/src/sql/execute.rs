@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use super::resolve::unsupported;
 use super::rewrite::{RowChanges, rewrite, until_settled};
 use super::{
-    Scope, Statement, alter, copy_into, create_table, delete, insert, merge, plan, update, upkeep,
-    views,
+    Scope, Statement, alter, copy_into, create_table, delete, insert, merge, models, plan, update,
+    upkeep, views,
 };
 use crate::error::{Error, Result};
 use crate::session::{Answer, Session, copy};
@@ -50,6 +50,14 @@ pub async fn carry_out(session: &Session, statement: Statement) -> Result<Answer
             inputs,
             options,
         } => copy_into::copy_into(session, &table, &inputs, options).await,
+        Statement::CreateModel {
+            name,
+            source,
+            options,
+        } => models::create(session, &name, &source, options).await,
+        Statement::DropModel { name, if_exists } => models::drop(session, &name, if_exists).await,
+        Statement::ShowModels => models::show(session).await,
+        Statement::ExplainInference(query) => models::explain(session, *query).await,
         Statement::Kill(id) => {
             session.kill(&id)?;
             Answer::done()

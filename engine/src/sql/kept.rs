@@ -23,6 +23,7 @@ use super::change_data::{Change, Feed};
 use super::rewrite::{FileMarks, Marks, position};
 use super::target::Target;
 use crate::error::{Error, Result};
+use crate::inference;
 use crate::tables::write::{self, Written, as_stored};
 use crate::tables::{FILE, LakeTableProvider, ROW, Table};
 
@@ -141,7 +142,7 @@ impl Job {
             .restricted_to_files(vec![file])?;
         let plan = LogicalPlanBuilder::scan("kept", provider_as_source(Arc::new(reader)), None)?
             .build()?;
-        let physical = self.state.create_physical_plan(&plan).await?;
+        let physical = inference::planned(&self.state, &plan).await?;
         let rows = execute_stream(physical, Arc::clone(&self.context))?;
         let (marks, feed) = (Arc::clone(&self.marks), self.feed.clone());
         let schema = Arc::clone(&self.schema);

@@ -23,6 +23,7 @@ mod insert;
 mod kept;
 mod masked;
 mod merge;
+mod models;
 mod planned;
 pub(crate) mod resolve;
 mod rewrite;

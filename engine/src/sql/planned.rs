@@ -10,7 +10,7 @@ use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
 
 use super::execute::{carry_out, check, refused, row_changes};
-use super::{Scope, Statement, copy_into, explain, insert, upkeep};
+use super::{Scope, Statement, copy_into, explain, insert, models, upkeep};
 use crate::distributed::{self, Part};
 use crate::error::Result;
 use crate::session::{Answer, ClientOptions, Endpoints, Session, names};
@@ -37,7 +37,7 @@ enum Work {
 /// # Errors
 /// Unknown names, wrong types, statements and clauses that this version does not carry out.
 pub async fn plan(session: &Session, statement: Statement) -> Result<Planned> {
-    if let Statement::History(..) | Statement::Detail(_) = &statement {
+    if let Statement::History(..) | Statement::Detail(_) | Statement::ShowModels = &statement {
         return Ok(done(carry_out(session, statement).await?));
     }
     if let Statement::Plain(plain) = &statement
@@ -110,6 +110,9 @@ fn change_schema(statement: &Statement) -> Option<SchemaRef> {
         },
         Statement::CreateView(..) | Statement::Kill(_) => nothing(),
         Statement::CopyInto { .. } => copy_into::schema(),
+        Statement::CreateModel { .. }
+        | Statement::DropModel { .. }
+        | Statement::ExplainInference(_) => models::schema(statement)?,
         other => upkeep::schema(other)?,
     })
 }

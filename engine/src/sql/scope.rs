@@ -25,6 +25,7 @@ use super::{calls, changes, resolve};
 use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS, views};
 use crate::distributed;
 use crate::error::{Error, Result};
+use crate::inference;
 use crate::policy::Deed;
 use crate::queries::{self, Query};
 use crate::session::{Answer, Session};
@@ -126,8 +127,12 @@ impl Scope {
 
     /// Plans a statement of DataFusion's.
     pub async fn plan(&self, mut statement: Plain) -> Result<LogicalPlan> {
-        calls::check(&statement, &self.state)?;
+        let asks_models = calls::check(&statement, &self.state)?;
         if let Some(pinned) = &self.pinned {
+            if asks_models || pinned.names_view_over_models(&statement)? {
+                // Names are resolved while the statement is planned, in what is known then.
+                pinned.catalog.lake().models().refresh().await?;
+            }
             pinned.pin_changes(&mut statement).await?;
             pinned.note_names(&statement)?;
         }
@@ -141,11 +146,12 @@ impl Scope {
 
     /// The physical plan of a logical one.
     pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self.state.create_physical_plan(plan).await?)
+        Ok(inference::planned(&self.state, plan).await?)
     }
 
     /// Starts a plan.
     pub async fn run(&self, plan: &LogicalPlan) -> Result<Answer> {
+        inference::admit(&self.state, plan, &self.task_context()).await?;
         let physical = self.physical(plan).await?;
         if let Some(query) = &self.query {
             query.note_plan(&physical, || plan_hash(plan));
@@ -253,6 +259,22 @@ impl Pinned {
             }
         }
         older
+    }
+
+    /// Whether a statement names a view, and views ask language models.
+    fn names_view_over_models(&self, statement: &Plain) -> Result<bool> {
+        let lake = self.catalog.lake();
+        let views = lake.views();
+        if !views
+            .values()
+            .any(|sql| sql.to_lowercase().contains("plm_"))
+        {
+            return Ok(false);
+        }
+        let names = views::references(statement)?;
+        Ok(names
+            .iter()
+            .any(|name| views.contains_key(&name.to_string())))
     }
 
     /// Notes which tables and views a statement names.

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::dialect::LakeDialect;
-use super::{bind, clauses, depth, resolve};
+use super::{bind, clauses, depth, models, resolve};
 use crate::error::{Error, Result};
 use crate::tables::Moment;
 
@@ -49,6 +49,26 @@ pub enum Statement {
     History(ObjectName, Option<usize>),
     /// `DESCRIBE DETAIL t`.
     Detail(ObjectName),
+    /// `CREATE MODEL name FROM 'place' [OPTIONS (key value, …)]`.
+    CreateModel {
+        /// Name, perhaps with a version.
+        name: String,
+        /// A folder, a URL, a repository of a hub.
+        source: String,
+        /// Version, precision, licence.
+        options: Vec<(String, String)>,
+    },
+    /// `DROP MODEL [IF EXISTS] name`.
+    DropModel {
+        /// Name, perhaps with a version.
+        name: String,
+        /// Whether one that is not there is no error.
+        if_exists: bool,
+    },
+    /// `SHOW MODELS`.
+    ShowModels,
+    /// `EXPLAIN INFERENCE query`.
+    ExplainInference(Box<Plain>),
     /// `COPY INTO t FROM 'glob'[, …] [OPTIONS (key value, …)]`.
     CopyInto {
         /// The table; `chains`.
@@ -140,7 +160,9 @@ fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
         ("DESCRIBE" | "DESC", "HISTORY" | "DETAIL")
         | ("COPY", "INTO")
         | ("KILL", "QUERY")
-        | ("SHOW", "QUERIES") => 2,
+        | ("SHOW", "QUERIES" | "MODELS")
+        | ("CREATE" | "DROP", "MODEL")
+        | ("EXPLAIN", "INFERENCE") => 2,
         ("OPTIMIZE" | "VACUUM" | "CHECKPOINT" | "RESTORE" | "COPY", _) => 1,
         ("PIVOT", _) => return Err(resolve::unsupported(clauses::PIVOT)),
         ("UNPIVOT", _) => return Err(resolve::unsupported(clauses::UNPIVOT)),
@@ -156,6 +178,10 @@ fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
         ("RESTORE", _) => restore(parser)?,
         ("COPY", "INTO") => copy_into(parser)?,
         ("KILL", _) => Statement::Kill(parser.parse_literal_string()?),
+        ("CREATE", _) => models::parse_create(parser)?,
+        ("DROP", _) => models::parse_drop(parser)?,
+        ("EXPLAIN", _) => models::parse_explain(parser)?,
+        ("SHOW", "MODELS") => Statement::ShowModels,
         ("SHOW", _) => return parse(LIVE_QUERIES).map(|mut statements| statements.pop()),
         ("COPY", _) => copy_to(parser)?,
         (_, "DETAIL") => Statement::Detail(parser.parse_object_name(false)?),
@@ -329,7 +355,7 @@ fn copy_to(parser: &mut Parser<'_>) -> Result<Statement> {
 }
 
 /// `(key value, …)` or `(key = value, …)`; a value is a text, a number, a flag or a word.
-fn options(parser: &mut Parser<'_>) -> Result<Vec<(String, String)>> {
+pub(super) fn options(parser: &mut Parser<'_>) -> Result<Vec<(String, String)>> {
     parser.expect_token(&Token::LParen)?;
     let options = parser.parse_comma_separated(|parser| {
         let key = match parser.peek_token_ref().token {

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use engine::config::Config;
 
 use super::logging::Reader;
-use super::{config, function, ingest, init, query, quickstart, serve, worker};
+use super::{config, function, ingest, init, model, query, quickstart, serve, worker};
 
 /// An analytical query engine for antibody discovery.
 ///
@@ -72,6 +72,7 @@ pub enum Command {
     Query(query::Query),
     Serve(serve::Serve),
     Worker(worker::Worker),
+    Model(model::Model),
     Function(function::Function),
     Config(config::ConfigCommand),
 }

@@ -14,6 +14,7 @@ mod init;
 mod interrupt;
 mod log_thread;
 mod logging;
+mod model;
 mod output;
 mod progress;
 mod query;
@@ -82,6 +83,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Query(command) => command.run(&cli.shared).await,
         Command::Serve(command) => command.run(&cli.shared).await,
         Command::Worker(command) => command.run(&cli.shared).await,
+        Command::Model(command) => command.run(&cli.shared).await,
         Command::Function(command) => command.run(&cli.shared).await,
         Command::Config(command) => command.run(&cli.shared),
     }

@@ -99,6 +99,31 @@ impl Bar {
     }
 }
 
+/// A spinner with what is being done, until it is dropped.
+pub struct Steps(ProgressBar);
+
+impl Steps {
+    /// Begins with a step.
+    pub fn start(step: &str) -> Self {
+        let spinner = BARS.add(ProgressBar::new_spinner());
+        spinner.enable_steady_tick(INTERVAL);
+        spinner.set_message(step.to_string());
+        Self(spinner)
+    }
+
+    /// The next step.
+    pub fn say(&self, step: &str) {
+        self.0.set_message(step.to_string());
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+        BARS.remove(&self.0);
+    }
+}
+
 impl Drop for Bar {
     fn drop(&mut self) {
         self.stop.take();

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use engine::measures::{Kind, Measure, STORE_SECONDS};
+use engine::measures::{Kind, MODEL_SECONDS, Measure, STORE_SECONDS};
 use metrics::{
     counter, describe_counter, describe_gauge, describe_histogram, gauge, set_global_recorder,
 };
@@ -48,6 +48,7 @@ impl Exposition {
             .set_buckets_for_metric(bounds(QUERY_SECONDS), STATEMENT_SECONDS)?
             .set_buckets_for_metric(bounds(QUEUE_SECONDS), STATEMENT_SECONDS)?
             .set_buckets_for_metric(bounds(STORE_SECONDS), REQUEST_SECONDS)?
+            .set_buckets_for_metric(bounds(MODEL_SECONDS), STATEMENT_SECONDS)?
             .build_recorder();
         let handle = built.handle();
         set_global_recorder(built)

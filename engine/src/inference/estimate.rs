@@ -1,0 +1,310 @@
+//! What a query would send through language models, before anything is spent: the rows that their calls would see are read,
+//! equal ones counted once, those whose results are known told apart; and how long the rest takes, by a short trial.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures::TryStreamExt as _;
+use tokio::task::JoinSet;
+use udfs::models::{Model, Pooling};
+
+use super::calls::is_expensive_physical;
+use super::exec::InferenceExec;
+use super::models::{ModelCall, Models};
+use super::planner::physical_plan;
+use super::remembered::{Across, keys};
+use super::shares::each_text;
+use crate::error::Error;
+
+/// Time of the trial of one model.
+const TRIAL: Duration = Duration::from_millis(500);
+
+/// What one call would send through its model.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Estimate {
+    /// The function.
+    pub function: String,
+    /// The model, `name@version`.
+    pub model: String,
+    /// What is known of its rows; none where they are found out by another call of a model.
+    pub counts: Option<Counted>,
+    /// How long the tokens that are left take on this machine, seconds.
+    pub seconds: Option<f64>,
+}
+
+/// Rows of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counted {
+    /// Those with a text.
+    pub rows: u64,
+    /// Different ones.
+    pub distinct: u64,
+    /// Of these, those whose results are known.
+    pub known: u64,
+    /// Tokens of all different ones.
+    pub tokens: u64,
+    /// Tokens of those whose results are not known.
+    pub left: u64,
+}
+
+/// What a query would send through models, call by call.
+///
+/// # Errors
+/// The query's own; more different rows than fit into memory.
+pub(crate) async fn estimate(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    context: Arc<TaskContext>,
+) -> Result<Vec<Estimate>> {
+    let mut estimates = measured(state, plan, context).await?;
+    let Some(models) = Models::of(state.config()) else {
+        return Ok(Vec::new());
+    };
+    let threads = state.config().target_partitions().max(1);
+    let mut speeds: BTreeMap<String, f64> = BTreeMap::new();
+    for (call, estimate) in &mut estimates {
+        let (Some(pin), Some(counts)) = (call.pin(), estimate.counts) else {
+            continue;
+        };
+        if counts.left == 0 {
+            estimate.seconds = Some(0.0);
+            continue;
+        }
+        let speed = match speeds.get(&pin.digest) {
+            Some(speed) => *speed,
+            None => {
+                let model = models.model(&pin).await?;
+                let residues = counts.tokens / counts.distinct.max(1);
+                let speed = trial(&model, residues, models.config().batch_tokens, threads).await;
+                speeds.insert(pin.digest.clone(), speed);
+                speed
+            }
+        };
+        estimate.seconds = Some(counts.left as f64 / speed);
+    }
+    Ok(estimates
+        .into_iter()
+        .map(|(_, estimate)| estimate)
+        .collect())
+}
+
+/// Refuses a query that would send more tokens through models than one may.
+///
+/// # Errors
+/// `Exhausted`; the query's own.
+pub(crate) async fn admit(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    context: &Arc<TaskContext>,
+) -> Result<()> {
+    let Some(models) = Models::of(state.config()) else {
+        return Ok(());
+    };
+    let Some(limit) = models.config().max_inference_tokens else {
+        return Ok(());
+    };
+    let measured = measured(state, plan, Arc::clone(context)).await?;
+    let counts = measured.iter().filter_map(|(_, estimate)| estimate.counts);
+    let left: u64 = counts.map(|counts| counts.left).sum();
+    match left > limit {
+        false => Ok(()),
+        true => Err(Error::Exhausted(format!(
+            "the query would send {left} tokens through language models, and one may send {limit} (models.max_inference_tokens); \
+             EXPLAIN INFERENCE tells what they are: ask for fewer rows, or for single_pass where exact is not needed"
+        ))
+        .into()),
+    }
+}
+
+/// The calls of a query with what is known of their rows.
+async fn measured(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    context: Arc<TaskContext>,
+) -> Result<Vec<(ModelCall, Estimate)>> {
+    let optimized = udfs::plm::without_computing(|| state.optimize(plan))?;
+    let local = physical_plan(&optimized, state).await?;
+    let mut operators = Vec::new();
+    operators_of(&local, &mut operators)?;
+    let models = Models::of(context.session_config());
+    let mut measured = Vec::new();
+    for operator in operators {
+        let counts = match operator.is_measurable {
+            true => count(&operator, models.as_ref(), &context).await?,
+            false => vec![None; operator.calls.len()],
+        };
+        for (call, counts) in operator.calls.into_iter().zip(counts) {
+            let pin = call.pin();
+            let estimate = Estimate {
+                function: call.name(),
+                model: pin.map_or_else(String::new, |pin| format!("{}@{}", pin.name, pin.version)),
+                counts,
+                seconds: None,
+            };
+            measured.push((call, estimate));
+        }
+    }
+    Ok(measured)
+}
+
+/// An operator that computes calls of models.
+struct Operator {
+    input: Arc<dyn ExecutionPlan>,
+    calls: Vec<ModelCall>,
+    /// Whether its rows are known without asking a model.
+    is_measurable: bool,
+}
+
+/// Those of a plan, from below; tells whether there is any.
+fn operators_of(plan: &Arc<dyn ExecutionPlan>, found: &mut Vec<Operator>) -> Result<bool> {
+    let mut is_above = false;
+    for child in plan.children() {
+        is_above |= operators_of(child, found)?;
+    }
+    let Some(inference) = plan.downcast_ref::<InferenceExec>() else {
+        return Ok(is_above);
+    };
+    let mut calls = inference.model_calls()?;
+    calls.dedup_by(|a, b| a.is_same(b));
+    if calls.is_empty() {
+        return Ok(is_above);
+    }
+    found.push(Operator {
+        input: Arc::clone(inference.projection().input()),
+        calls,
+        is_measurable: !is_above,
+    });
+    Ok(true)
+}
+
+/// What is known of each call of an operator.
+async fn count(
+    operator: &Operator,
+    models: Option<&Arc<Models>>,
+    context: &Arc<TaskContext>,
+) -> Result<Vec<Option<Counted>>> {
+    let mut counters: Vec<Counter> = operator
+        .calls
+        .iter()
+        .map(|call| Counter::new(call, models))
+        .collect();
+    let memory = MemoryConsumer::new("EXPLAIN INFERENCE").register(context.memory_pool());
+    let mut rows = execute_stream(Arc::clone(&operator.input), Arc::clone(context))?;
+    while let Some(batch) = rows.try_next().await? {
+        for counter in &mut counters {
+            let more = counter.add(&batch)?;
+            memory.try_grow(more)?;
+        }
+    }
+    Ok(counters.into_iter().map(|counter| counter.counts).collect())
+}
+
+/// Counts the rows of a call.
+struct Counter<'a> {
+    call: &'a ModelCall,
+    texts: Vec<Arc<dyn PhysicalExpr>>,
+    across: Option<Across>,
+    seen: HashSet<[u8; 32]>,
+    counts: Option<Counted>,
+}
+
+impl<'a> Counter<'a> {
+    fn new(call: &'a ModelCall, models: Option<&Arc<Models>>) -> Self {
+        let texts = call.texts();
+        let is_known = !texts.iter().any(is_expensive_physical);
+        Self {
+            call,
+            across: Across::known_by(call, models),
+            texts,
+            seen: HashSet::new(),
+            counts: is_known.then(Counted::default),
+        }
+    }
+
+    /// Adds the rows of a batch; tells how much memory they take.
+    fn add(&mut self, batch: &RecordBatch) -> Result<usize> {
+        let (Some(counts), Some(across)) = (&mut self.counts, &self.across) else {
+            return Ok(0);
+        };
+        if batch.num_rows() == 0 {
+            return Ok(0);
+        }
+        let mut residues = vec![Some(0_u64); batch.num_rows()];
+        let mut inputs: Vec<ArrayRef> = Vec::new();
+        for text in &self.texts {
+            let values = text.evaluate(batch)?.into_array(batch.num_rows())?;
+            each_text(&values, |row, text| {
+                let length = text.map(|text| text.len() as u64);
+                residues[row] = residues[row].zip(length).map(|(sum, length)| sum + length);
+            });
+            if !text.is::<Literal>() {
+                inputs.push(values);
+            }
+        }
+        let keys = match inputs.is_empty() {
+            true => None,
+            false => Some(keys(&inputs)?),
+        };
+        let before = self.seen.len();
+        for (row, residues) in residues.into_iter().enumerate() {
+            let Some(residues) = residues else {
+                continue;
+            };
+            counts.rows += 1;
+            let key = match &keys {
+                Some(keys) => across.key(keys.row(row).data()),
+                None => across.key(&[]),
+            };
+            if !self.seen.insert(key) {
+                continue;
+            }
+            let tokens = self.call.tokens(residues);
+            counts.distinct += 1;
+            counts.tokens += tokens;
+            match across.knows(&key) {
+                true => counts.known += 1,
+                false => counts.left += tokens,
+            }
+        }
+        // A hash, and what the set has beside it.
+        Ok(48 * (self.seen.len() - before))
+    }
+}
+
+/// Tokens that all threads together compute in a second, with sequences of such a length.
+async fn trial(model: &Arc<Model>, tokens: u64, batch_tokens: usize, threads: usize) -> f64 {
+    let most = model.description().max_residues.unwrap_or(usize::MAX);
+    let residues = usize::try_from(tokens.saturating_sub(2)).unwrap_or(most);
+    let residues = residues.clamp(1, most.min(512));
+    let letters = udfs::models::ALPHABET.bytes().cycle().take(residues);
+    let sequence: Arc<[u8]> = letters.collect();
+    let mut tasks = JoinSet::new();
+    let start = Instant::now();
+    for _ in 0..threads {
+        let (model, sequence) = (Arc::clone(model), Arc::clone(&sequence));
+        tasks.spawn_blocking(move || {
+            let at_once = (batch_tokens / model.tokens(sequence.len())).max(1);
+            let batch: Vec<&[u8]> = vec![&sequence; at_once];
+            let (mut out, mut computed) = (Vec::new(), 0);
+            while start.elapsed() < TRIAL {
+                out.clear();
+                if model.embed(&batch, Pooling::Mean, &mut out).is_err() {
+                    break;
+                }
+                computed += at_once * model.tokens(sequence.len());
+            }
+            computed
+        });
+    }
+    let computed: usize = tasks.join_all().await.into_iter().sum();
+    computed.max(1) as f64 / start.elapsed().as_secs_f64()
+}

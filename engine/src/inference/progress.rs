@@ -1,0 +1,128 @@
+//! How far an operator is with its calls of language models: what they compute within, what was counted, and a stop when
+//! nobody waits for them any longer. Without such calls it does nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::error::Result;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+use futures::{Stream, StreamExt as _, stream};
+use udfs::plm::{self, Work};
+
+use super::models::{ModelCall, Models};
+use super::shares::Shares;
+use crate::measures;
+
+/// Rows of a batch where results are lists as long as the sequences: those of a whole batch could take gigabytes.
+const ROWS_OF_LISTS: usize = 64;
+
+/// How far an operator is, in one partition.
+pub(super) struct Progress {
+    calls: Vec<ModelCall>,
+    work: Arc<Work>,
+    counters: Option<Counters>,
+}
+
+/// Somebody waits for the results.
+pub(super) struct Waiting(Arc<Work>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+struct Counters {
+    sequences: Count,
+    tokens: Count,
+    batches: Count,
+    load: Time,
+}
+
+impl Progress {
+    /// Of an operator with these calls.
+    pub fn new(calls: Vec<ModelCall>, metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, partition);
+        let counters = (!calls.is_empty()).then(|| Counters {
+            sequences: counter("sequences"),
+            tokens: counter("tokens"),
+            batches: counter("micro_batches"),
+            load: MetricBuilder::new(metrics).subset_time("model_load", partition),
+        });
+        Self {
+            calls,
+            work: Arc::default(),
+            counters,
+        }
+    }
+
+    /// The same, its models in memory.
+    pub async fn begin(mut self, models: Option<&Models>) -> Result<Self> {
+        if let Some(models) = models {
+            let pins = self.calls.iter().filter_map(ModelCall::pin).collect();
+            let (work, elapsed) = models.work(pins).await?;
+            self.work = Arc::new(work);
+            self.note_load(elapsed);
+        }
+        Ok(self)
+    }
+
+    fn note_load(&self, elapsed: Duration) {
+        if let Some(counters) = &self.counters {
+            counters.load.add_duration(elapsed);
+        }
+    }
+
+    /// Batches of a size whose results fit into memory.
+    pub fn pieces(
+        &self,
+        input: SendableRecordBatchStream,
+    ) -> impl Stream<Item = Result<RecordBatch>> + Send + use<> {
+        let is_list = |call: &ModelCall| match call.value_type() {
+            Some(DataType::Struct(fields)) => matches!(fields[0].data_type(), DataType::List(_)),
+            other => matches!(other, Some(DataType::List(_))),
+        };
+        let most = match self.calls.iter().any(is_list) {
+            true => ROWS_OF_LISTS,
+            false => usize::MAX,
+        };
+        input.flat_map(move |batch| {
+            let pieces: Vec<Result<RecordBatch>> = match batch {
+                Ok(batch) if batch.num_rows() > most => (0..batch.num_rows())
+                    .step_by(most)
+                    .map(|start| Ok(batch.slice(start, most.min(batch.num_rows() - start))))
+                    .collect(),
+                other => vec![other],
+            };
+            stream::iter(pieces)
+        })
+    }
+
+    /// How the rows of a batch are shared out.
+    pub fn shares(&self, batch: RecordBatch) -> Shares {
+        Shares::new(batch, &self.calls, self.work.batch_tokens())
+    }
+
+    /// What stops it when it is dropped. Whoever waits for the results holds it, and the tasks that compute them do not.
+    pub fn waiting(&self) -> Waiting {
+        Waiting(Arc::clone(&self.work))
+    }
+
+    /// Computes a share.
+    pub fn compute<T>(&self, share: impl FnOnce() -> T) -> T {
+        let Some(counters) = &self.counters else {
+            return share();
+        };
+        let computed = plm::within(&self.work, share);
+        let counts = self.work.take();
+        let add = |counter: &Count, count: u64| counter.add(usize::try_from(count).unwrap_or(0));
+        add(&counters.sequences, counts.sequences);
+        add(&counters.tokens, counts.tokens);
+        add(&counters.batches, counts.batches);
+        measures::inference(counts);
+        computed
+    }
+}

@@ -1,0 +1,374 @@
+//! The forward pass of an encoder: embeddings, layers of attention and feed-forward blocks, and the head that guesses residues.
+//!
+//! Tokens of all sequences lie one after another in the linear layers; only the attention sees where a sequence ends. So nothing is padded.
+
+use crate::{
+    ALPHABET, Family, ModelError, Precision, Vocabulary,
+    attention::{Attention, Tokens},
+    config::Config,
+    embedding::{Embedding, Rotary},
+    kernels::{Level, normalise::Norm},
+    matrix::{Finish, Matrix},
+    scratch::Scratch,
+    weights::{Reader, Weights},
+};
+
+/// Rows of the last layer that are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Every token.
+    All,
+    /// The first token of each sequence.
+    First,
+    /// Every token but the first and last of each sequence.
+    Residues,
+}
+
+/// Where the normalisations stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// After each block, as in BERT.
+    After,
+    /// Before each block, and once after the last, as in ESM-2.
+    Before,
+}
+
+struct Layer {
+    /// Queries, keys and values side by side.
+    parts: Matrix,
+    attention_output: Matrix,
+    attention_norm: Norm,
+    intermediate: Matrix,
+    output: Matrix,
+    output_norm: Norm,
+}
+
+pub(crate) struct Encoder {
+    level: Level,
+    precision: Precision,
+    width: usize,
+    order: Order,
+    embedding: Embedding,
+    rotary: Option<Rotary>,
+    attention: Attention,
+    layers: Vec<Layer>,
+    last_norm: Option<Norm>,
+    head: Matrix,
+    head_norm: Norm,
+    decoder: Matrix,
+}
+
+/// Rows that go through the feed-forward block at once, so that its wide layer stays in the cache.
+const WIDE_ROWS: usize = 96;
+
+impl Config {
+    pub(crate) fn norm(&self, reader: &mut Reader<'_>, name: &str) -> Result<Norm, ModelError> {
+        Ok(Norm {
+            weight: reader.floats(&format!("{name}.weight"))?,
+            bias: reader.floats(&format!("{name}.bias"))?,
+            epsilon: self.epsilon,
+        })
+    }
+}
+
+impl Encoder {
+    pub fn load(
+        config: &Config,
+        weights: &Weights,
+        precision: Precision,
+    ) -> Result<Self, ModelError> {
+        let level = Level::detect();
+        let reader = &mut weights.reader()?;
+        let (width, wide) = (config.dimension, config.intermediate);
+        // Scores are divided by the square root of a head's width: that is done to what the queries are made with.
+        let scale = 1.0 / (config.head() as f32).sqrt();
+        let mut linear = |inputs: usize, names: &[&str]| -> Result<Matrix, ModelError> {
+            let (mut rows, mut bias) = (Vec::new(), Vec::new());
+            for name in names {
+                rows.append(&mut reader.floats(&format!("{name}.weight"))?);
+                bias.append(&mut reader.floats(&format!("{name}.bias"))?);
+                if name.ends_with(".query") {
+                    rows.iter_mut()
+                        .chain(&mut bias)
+                        .for_each(|number| *number *= scale);
+                }
+            }
+            Ok(Matrix::new(precision, inputs, &rows, &bias))
+        };
+        let names: Vec<_> = (0..config.layers)
+            .map(|index| config.layer(index))
+            .collect();
+        let mut matrices = Vec::new();
+        for name in &names {
+            matrices.push((
+                linear(width, &[&name.query, &name.key, &name.value])?,
+                linear(width, &[&name.attention_output])?,
+                linear(width, &[&name.intermediate])?,
+                linear(wide, &[&name.output])?,
+            ));
+        }
+        let [head, head_norm, head_bias] = config.head_names();
+        let head = linear(width, &[head])?;
+        let mut layers = Vec::new();
+        for ((parts, attention_output, intermediate, output), name) in
+            matrices.into_iter().zip(&names)
+        {
+            layers.push(Layer {
+                parts,
+                attention_output,
+                attention_norm: config.norm(reader, &name.attention_norm)?,
+                intermediate,
+                output,
+                output_norm: config.norm(reader, &name.output_norm)?,
+            });
+        }
+        let embedding = Embedding::load(config, reader)?;
+        let decoder = decoder(config.family, &embedding, &reader.floats(head_bias)?, width);
+        let (order, last_norm, rotary) = match config.family {
+            Family::AntiBerty => (Order::After, None, None),
+            Family::Esm2 => {
+                let positions = config.max_residues.unwrap_or(0) + 2;
+                let norm = config.norm(reader, config.outer_norm())?;
+                (
+                    Order::Before,
+                    Some(norm),
+                    Some(Rotary::new(positions, config.head())),
+                )
+            }
+        };
+        Ok(Self {
+            level,
+            precision,
+            width,
+            order,
+            embedding,
+            rotary,
+            attention: Attention {
+                level,
+                precision: match precision {
+                    Precision::Int8 if Precision::Bf16.available() => Precision::Bf16,
+                    Precision::Int8 => Precision::F32,
+                    other => other,
+                },
+                heads: config.heads,
+                head: config.head(),
+            },
+            layers,
+            last_norm,
+            head,
+            head_norm: config.norm(reader, head_norm)?,
+            decoder,
+        })
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    pub fn resident_bytes(&self) -> usize {
+        let layers = self.layers.iter().flat_map(|layer| {
+            [
+                &layer.parts,
+                &layer.attention_output,
+                &layer.intermediate,
+                &layer.output,
+            ]
+        });
+        let matrices = layers
+            .chain([&self.head, &self.decoder])
+            .map(Matrix::resident_bytes);
+        let rotary = self.rotary.as_ref().map_or(0, Rotary::resident_bytes);
+        matrices.sum::<usize>() + self.embedding.resident_bytes() + rotary
+    }
+
+    /// Computes sequences (token ids one after another, and where each ends) and hands on the wanted rows of the last layer.
+    pub fn hidden(
+        &self,
+        scratch: &mut Scratch,
+        ids: &[u32],
+        ends: &[usize],
+        keep: Keep,
+        result: impl FnOnce(&mut Scratch, &[f32]),
+    ) {
+        scratch.wanted.clear();
+        scratch.wanted_ends.clear();
+        let mut start = 0;
+        for end in ends {
+            match keep {
+                Keep::All => scratch.wanted.extend(start..*end),
+                Keep::First => scratch.wanted.push(start),
+                Keep::Residues => scratch.wanted.extend(start + 1..end - 1),
+            }
+            scratch.wanted_ends.push(scratch.wanted.len());
+            start = *end;
+        }
+        self.pass(scratch, ids, ends);
+        let hidden = std::mem::take(&mut scratch.hidden);
+        result(scratch, &hidden);
+        scratch.hidden = hidden;
+    }
+
+    /// Computes a sequence once for each position, the token there masked, and hands on the rows of the masked tokens, some at a time.
+    pub fn masked(
+        &self,
+        scratch: &mut Scratch,
+        ids: &[u32],
+        positions: &[usize],
+        mask: u32,
+        mut result: impl FnMut(&mut Scratch, &[f32]),
+    ) {
+        let at_once = (crate::model::PART_TOKENS / ids.len()).max(1);
+        let (mut copies, mut ends) = (Vec::new(), Vec::new());
+        for positions in positions.chunks(at_once) {
+            copies.clear();
+            ends.clear();
+            scratch.wanted.clear();
+            scratch.wanted_ends.clear();
+            for position in positions {
+                let token = copies.len() + position + 1;
+                copies.extend_from_slice(ids);
+                copies[token] = mask;
+                ends.push(copies.len());
+                scratch.wanted.push(token);
+                scratch.wanted_ends.push(scratch.wanted.len());
+            }
+            self.pass(scratch, &copies, &ends);
+            let hidden = std::mem::take(&mut scratch.hidden);
+            result(scratch, &hidden);
+            scratch.hidden = hidden;
+        }
+    }
+
+    /// Log-probabilities of the amino acids from rows of the last layer: appends 20 numbers a row.
+    pub fn log_probs(&self, scratch: &mut Scratch, hidden: &[f32], out: &mut Vec<f32>) {
+        let Scratch { panels, other, .. } = scratch;
+        panels.fill(self.level, self.head.precision(), hidden, self.width);
+        other.resize(hidden.len(), 0.0);
+        self.head.multiply(self.level, panels, Finish::Gelu, other);
+        self.head_norm.apply_in_place(self.level, other);
+        panels.fill(self.level, self.decoder.precision(), other, self.width);
+        let first = out.len();
+        out.resize(first + hidden.len() / self.width * ALPHABET.len(), 0.0);
+        self.decoder
+            .multiply(self.level, panels, Finish::Store, &mut out[first..]);
+        for row in out[first..].chunks_exact_mut(ALPHABET.len()) {
+            let most = row.iter().copied().fold(f32::MIN, f32::max);
+            let sum: f32 = row.iter().map(|logit| (logit - most).exp()).sum();
+            let all = most + sum.ln();
+            for logit in row {
+                *logit -= all;
+            }
+        }
+    }
+
+    /// Leaves the wanted rows of the last layer in `scratch.hidden`.
+    fn pass(&self, scratch: &mut Scratch, ids: &[u32], ends: &[usize]) {
+        self.embedding
+            .fill(self.level, ids, ends, &mut scratch.hidden);
+        let all: Vec<usize> = (0..ids.len()).collect();
+        for (index, layer) in self.layers.iter().enumerate() {
+            let last = index + 1 == self.layers.len();
+            let (wanted, wanted_ends) = (
+                std::mem::take(&mut scratch.wanted),
+                std::mem::take(&mut scratch.wanted_ends),
+            );
+            let tokens = Tokens {
+                ends,
+                wanted: if last { &wanted } else { &all },
+                wanted_ends: if last { &wanted_ends } else { ends },
+            };
+            self.attend(layer, scratch, tokens);
+            (scratch.wanted, scratch.wanted_ends) = (wanted, wanted_ends);
+            self.feed_forward(layer, scratch);
+        }
+        if let Some(norm) = &self.last_norm {
+            norm.apply_in_place(self.level, &mut scratch.hidden);
+        }
+    }
+
+    /// The attention block of a layer; `hidden` then has the wanted rows only.
+    fn attend(&self, layer: &Layer, scratch: &mut Scratch, tokens: Tokens<'_>) {
+        let (level, width) = (self.level, self.width);
+        let Scratch {
+            hidden,
+            other,
+            parts,
+            context,
+            panels,
+            attention,
+            ..
+        } = scratch;
+        if self.order == Order::Before {
+            layer.attention_norm.apply(level, hidden, other);
+            panels.fill(level, self.precision, other, width);
+        } else {
+            panels.fill(level, self.precision, hidden, width);
+        }
+        parts.resize(hidden.len() * 3, 0.0);
+        layer.parts.multiply(level, panels, Finish::Store, parts);
+        if let Some(rotary) = &self.rotary {
+            rotary.apply(parts, tokens.ends, width);
+        }
+        context.resize(tokens.wanted.len() * width, 0.0);
+        self.attention.apply(attention, parts, tokens, context);
+        if tokens.wanted.len() * width != hidden.len() {
+            for (place, token) in tokens.wanted.iter().enumerate() {
+                hidden.copy_within(token * width..(token + 1) * width, place * width);
+            }
+            hidden.truncate(tokens.wanted.len() * width);
+        }
+        panels.fill(level, self.precision, context, width);
+        layer
+            .attention_output
+            .multiply(level, panels, Finish::Add, hidden);
+        if self.order == Order::After {
+            layer.attention_norm.apply_in_place(level, hidden);
+        }
+    }
+
+    /// The feed-forward block of a layer.
+    fn feed_forward(&self, layer: &Layer, scratch: &mut Scratch) {
+        let (level, width) = (self.level, self.width);
+        let Scratch {
+            hidden,
+            other,
+            wide,
+            panels,
+            ..
+        } = scratch;
+        let inner = layer.intermediate.outputs();
+        for hidden in hidden.chunks_mut(WIDE_ROWS * width) {
+            if self.order == Order::Before {
+                layer.output_norm.apply(level, hidden, other);
+                panels.fill(level, self.precision, other, width);
+            } else {
+                panels.fill(level, self.precision, hidden, width);
+            }
+            wide.resize(hidden.len() / width * inner, 0.0);
+            layer
+                .intermediate
+                .multiply(level, panels, Finish::Gelu, wide);
+            panels.fill(level, self.precision, wide, inner);
+            layer.output.multiply(level, panels, Finish::Add, hidden);
+            if self.order == Order::After {
+                layer.output_norm.apply_in_place(level, hidden);
+            }
+        }
+    }
+}
+
+/// The last layer of the head, which is the table of embeddings again, for the 20 amino acids alone. It is computed in f32.
+fn decoder(family: Family, embedding: &Embedding, bias: &[f32], width: usize) -> Matrix {
+    let vocabulary = Vocabulary::of(family);
+    let ids: Vec<u32> = ALPHABET
+        .bytes()
+        .map(|residue| vocabulary.id(residue))
+        .collect();
+    let rows: Vec<f32> = ids
+        .iter()
+        .flat_map(|id| embedding.token(*id))
+        .copied()
+        .collect();
+    let bias: Vec<f32> = ids.iter().map(|id| bias[*id as usize]).collect();
+    Matrix::new(Precision::F32, width, &rows, &bias)
+}
