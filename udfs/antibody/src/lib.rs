@@ -6,7 +6,8 @@
 //! | module | what it answers |
 //! |---|---|
 //! | [`v_domains`], [`VDomain`] | which V domains a polypeptide holds, and their regions (IMGT) |
-//! | [`numberer`], [`Numberer`] | positions of each residue in a [`Scheme`] |
+//! | [`number_batch`], [`Domains`] | the V domains of many sequences at once, as flat columns |
+//! | [`numberer`], [`Numberer`] | positions of each residue in a [`Scheme`], one sequence at a time |
 //! | [`regions`] | frameworks and CDRs under a [`Definition`] |
 //! | [`residue_at`], [`index_at`], [`mutate`] | single positions: what is there, where it is, what if it were another |
 //! | [`identity`], [`receptor_hash`] | how alike two V domains are; which receptor two make |
@@ -24,18 +25,23 @@
 //!
 //! Coordinates (`start`, `end`) are 1-based and closed, in the bytes of the given sequence.
 
-mod align;
+mod aligner;
+mod batch;
 mod blosum;
 pub mod charge;
 mod columns;
 pub mod composition;
+mod convert;
 mod definition;
 mod error;
+mod fill;
 pub mod gene;
 pub mod hash;
 mod identity;
+mod imgt;
 pub mod instability;
 mod kernel;
+mod lanes;
 mod liability;
 mod locus;
 pub mod mass;
@@ -43,21 +49,31 @@ mod mutation;
 pub mod nucleotide;
 mod numbering;
 pub mod pairwise;
+mod path;
 mod position;
 mod profile;
+#[cfg(test)]
+mod random;
 mod reading;
+mod reads;
 mod recent;
 mod receptor;
+mod scalar;
 mod scheme;
+mod screen;
+mod search;
 mod site;
+mod trace;
 mod v_domain;
 
 #[doc(hidden)]
-pub use align::passes;
+pub use batch::passes;
+pub use batch::{Ask, Domains, instructions, number_batch};
 pub use columns::{ALIGNED_COLUMNS, aligned_columns};
 pub use definition::{Definition, Regions, UnknownDefinition, regions};
 pub use error::NumberingError;
 pub use identity::{Compared, UnknownRegion, identity};
+pub use imgt::Insertions;
 pub use liability::{Liability, Severity, liabilities};
 pub use locus::{Chain, Locus};
 pub use mutation::{Mutation, MutationError, mutate};
