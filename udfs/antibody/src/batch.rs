@@ -98,6 +98,21 @@ pub fn number_batch(seqs: &[&[u8]], ask: Ask<'_>) -> Domains {
     with_searcher(|searcher| number_with(searcher, seqs, ask))
 }
 
+/// [`number_batch`] on stated instructions; `None` where the processor lacks them.
+#[doc(hidden)]
+pub fn number_batch_with(name: &str, seqs: &[&[u8]], ask: Ask<'_>) -> Option<Domains> {
+    let available = Instructions::available();
+    let instructions = available.into_iter().find(|one| one.as_str() == name)?;
+    Some(number_with(&mut Searcher::new(instructions), seqs, ask))
+}
+
+/// The instructions that this processor has, the fastest first.
+#[doc(hidden)]
+pub fn available_instructions() -> Vec<&'static str> {
+    let available = Instructions::available();
+    available.into_iter().map(Instructions::as_str).collect()
+}
+
 fn number_with(searcher: &mut Searcher, seqs: &[&[u8]], ask: Ask<'_>) -> Domains {
     let mut domains = Domains::with_capacity(seqs.len());
     let query = Query {

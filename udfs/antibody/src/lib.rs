@@ -54,6 +54,7 @@ mod position;
 mod profile;
 #[cfg(test)]
 mod random;
+mod reach;
 mod reading;
 mod reads;
 mod recent;
@@ -66,9 +67,9 @@ mod site;
 mod trace;
 mod v_domain;
 
-#[doc(hidden)]
-pub use batch::passes;
 pub use batch::{Ask, Domains, instructions, number_batch};
+#[doc(hidden)]
+pub use batch::{available_instructions, number_batch_with, passes};
 pub use columns::{ALIGNED_COLUMNS, aligned_columns};
 pub use definition::{Definition, Regions, UnknownDefinition, regions};
 pub use error::NumberingError;

@@ -42,6 +42,19 @@ impl Path {
         };
     }
 
+    /// The row of the residue that a column holds, or would hold.
+    pub(crate) fn row(&self, column: u32) -> u32 {
+        let inserted = self.insertions.iter();
+        let inserted = inserted.filter(|(columns, _)| u32::from(*columns) <= column);
+        let inserted: u32 = inserted.map(|(_, count)| u32::from(*count)).sum();
+        self.start + inserted + (self.occupied & below(column)).count_ones()
+    }
+
+    /// Whether a column holds a residue.
+    pub(crate) const fn has(&self, column: u32) -> bool {
+        self.occupied >> column & 1 == 1
+    }
+
     /// Fills in `matched` and `highest` of a path between columns `from` and `to`: the score less that of the columns which do
     /// not count and of the insertions.
     pub(crate) fn rate(&mut self, profile: &Profile, from: u32, to: u32, code: impl Fn(u32) -> u8) {

@@ -21,6 +21,10 @@ pub(crate) const NO_RESIDUE: u8 = 31;
 pub(crate) const SCALE: f32 = 32.0;
 /// A match that no alignment takes: columns that a locus does not have.
 const NEVER: i16 = -16_000;
+/// The turn between the strands D and E of framework 3, where antibodies of the class of VRC03 and 3BNC60 have residues inserted
+/// in their heavy chains (Wu et al. 2011, Science 333:1593; Scheid et al. 2011, Science 333:1633). immunum lets residues be
+/// inserted nowhere in a framework.
+const LOOP: usize = 85;
 /// What a letter scores that is no amino acid.
 const UNKNOWN: f32 = -4.0;
 
@@ -135,7 +139,11 @@ impl Consensus {
         base * self.occupancy * conserved
     }
 
-    fn insertion(&self) -> f32 {
+    /// What a residue costs that is inserted behind the column.
+    fn insertion(&self, locus: Locus) -> f32 {
+        if locus == Locus::Igh && self.position == LOOP {
+            return -8.0;
+        }
         let is_middle = matches!(self.position, 32 | 33 | 60 | 61 | 111 | 112);
         if is_middle && self.is_cdr {
             -2.0
@@ -164,7 +172,7 @@ impl Profile {
             }
             profile.scores[column] = Scores::new(scores);
             profile.gap[column] = scaled(consensus.gap());
-            profile.insertion[column] = scaled(consensus.insertion());
+            profile.insertion[column] = scaled(consensus.insertion(locus));
             profile.last = profile.last.max(consensus.position as u32);
             if consensus.gap() != 0.0 {
                 profile.unoccupied &= !(1 << column);
@@ -222,7 +230,11 @@ mod tests {
                     assert_eq!(ours.score(column, code), i32::from(scaled(*score)));
                 }
                 assert_eq!(ours.gap[column], scaled(theirs.gap_penalty));
-                assert_eq!(ours.insertion[column], scaled(theirs.insertion_penalty));
+                let is_loop = locus == Locus::Igh && theirs.position == LOOP as u8;
+                assert_eq!(
+                    ours.insertion[column] == scaled(theirs.insertion_penalty),
+                    !is_loop
+                );
                 assert_eq!(
                     ours.counted >> column & 1 == 1,
                     theirs.counts_for_confidence

@@ -16,8 +16,9 @@ use crate::error::NumberingError;
 use crate::imgt::{self, Insertions};
 use crate::lanes::LANES;
 use crate::locus::Locus;
-use crate::path::{Path, below};
+use crate::path::Path;
 use crate::profile::profile;
+use crate::reach;
 use crate::reads::{Reads, STOP};
 use crate::screen;
 
@@ -241,9 +242,12 @@ impl Searcher {
                     }
                 }
             }
-            let candidates = items.zip(best);
-            self.candidates
-                .extend(candidates.map(|(item, (_, locus, rows))| Candidate { item, locus, rows }));
+            // What ends before it can be long enough is no domain.
+            let candidates = items
+                .zip(best)
+                .filter(|(_, (_, _, rows))| usize::from(*rows) >= MIN_RESIDUES)
+                .map(|(item, (_, locus, rows))| Candidate { item, locus, rows });
+            self.candidates.extend(candidates);
         }
         self.items.clear();
     }
@@ -303,6 +307,8 @@ fn judge(
     next: &mut Vec<Item>,
 ) {
     let Candidate { item, locus, .. } = candidate;
+    let reached = reach::framework4(path, profile(locus), item.codes(reads));
+    let path = reached.as_ref().unwrap_or(path);
     let first_insertion = found.insertions.len();
     let numbered = imgt::number(path, &mut found.insertions);
     let (start, end) = (item.start + numbered.start, item.start + path.end);
@@ -382,12 +388,9 @@ fn is_anchored(path: &Path, codes: &[u8]) -> bool {
     ];
     let anchors = ANCHORS.iter().filter(|(position, wanted)| {
         let column = position - 1;
-        let inserted = path.insertions.iter();
-        let inserted = inserted.filter(|(columns, _)| u32::from(*columns) <= column);
-        let inserted: u32 = inserted.map(|(_, count)| u32::from(*count)).sum();
-        let row = path.start + inserted + (path.occupied & below(column)).count_ones();
-        let code = codes.get(row as usize).copied().unwrap_or(STOP);
-        path.occupied >> column & 1 == 1 && wanted.contains(&code.wrapping_add(b'A'))
+        let code = codes.get(path.row(column) as usize).copied();
+        let letter = code.unwrap_or(STOP).wrapping_add(b'A');
+        path.has(column) && wanted.contains(&letter)
     });
     anchors.count() >= 5
 }

@@ -27,6 +27,22 @@ const KABAT_FROM_IMGT: [&str; 3] = [
     "fasta/100_seqs.fa sequence4",
 ];
 
+/// Chains that are numbered otherwise than by immunum, and why: `framework4` is found behind a CDR3 too long for the alignment, or
+/// before a linker that the alignment has run into (Wang et al. 2013, Cell 153:1379; `src/reach.rs`); `loop` residues are inserted
+/// in the turn of framework 3 rather than pushed into CDR2 (Wu et al. 2011, Science 333:1593; `src/profile.rs`).
+const CORRECTED: &str = include_str!("../../../tests/data/numbering_corrected.tsv");
+
+/// Why a sequence is numbered otherwise, if it is.
+fn corrected(name: &str) -> Option<&'static str> {
+    let id: Vec<&str> = name.split_whitespace().take(2).collect();
+    let id = id.join(" ");
+    let mut lines = CORRECTED
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once('\t'));
+    lines.find(|(known, _)| *known == id).map(|(_, why)| why)
+}
+
 /// The exact mode's domains.
 fn exact(sequences: &[(String, String)]) -> Domains {
     let seqs: Vec<&[u8]> = sequences.iter().map(|(_, seq)| seq.as_bytes()).collect();
@@ -56,7 +72,7 @@ fn the_exact_mode_gives_immunums_chain_span_positions_and_insertions() {
     let domains = exact(&sequences);
     let chains = Locus::ALL.map(chain);
     let annotator = Annotator::new(&chains, immunum::Scheme::IMGT, Some(0.5)).unwrap();
-    let (mut equal, mut different) = (0, Vec::new());
+    let (mut equal, mut corrections, mut different) = (0, 0, Vec::new());
     for (index, (name, seq)) in sequences.iter().enumerate() {
         let theirs: Vec<String> = annotator
             .number_domains(seq)
@@ -83,12 +99,36 @@ fn the_exact_mode_gives_immunums_chain_span_positions_and_insertions() {
                 described(chain(numbering.locus), span, &texts(&numbering.positions))
             })
             .collect();
-        if ours == theirs {
-            equal += 1;
+        let is_as_expected = match corrected(name) {
+            None => ours == theirs,
+            // The conserved residues of framework 4, or the loop, are where they belong, and not so in immunum.
+            Some("framework4") => {
+                let motif = |domain: usize| {
+                    let found = domains.numbering(domain, Scheme::Imgt).unwrap();
+                    let at = |number, letters: &[u8]| {
+                        found.residues(seq.as_bytes()).any(|(p, residue)| {
+                            p == Position::new(number) && letters.contains(&residue)
+                        })
+                    };
+                    at(104, b"C") && at(118, b"FW") && at(119, b"G") && at(121, b"G")
+                };
+                corrections += 1;
+                ours != theirs && domains.of(index).all(motif)
+            }
+            Some(_) => {
+                let has_loop = |text: &String| text.contains(" 85A ");
+                corrections += 1;
+                ours.iter().any(has_loop) && !theirs.iter().any(has_loop)
+            }
+        };
+        if is_as_expected {
+            equal += usize::from(ours == theirs);
         } else {
             different.push(format!("{name}\n  ours   {ours:?}\n  theirs {theirs:?}"));
         }
     }
+    eprintln!("{corrections} corrected");
+    assert_eq!(corrections, CORRECTED.lines().count() - 1);
     eprintln!("{equal} of {} sequences equal", sequences.len());
     assert!(
         different.is_empty(),
@@ -149,7 +189,10 @@ fn other_schemes_from_imgt_are_immunums_except_lambda_106a() {
             else {
                 continue;
             };
-            if !domains.loci[domain].is_antibody() || domains.confidences[domain] < 0.5 {
+            if !domains.loci[domain].is_antibody()
+                || domains.confidences[domain] < 0.5
+                || corrected(name).is_some()
+            {
                 continue;
             }
             let Ok(numbering) = domains.numbering(domain, scheme) else {
