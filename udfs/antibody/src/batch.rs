@@ -165,7 +165,9 @@ impl Domains {
                 let mut borders = [0; 8];
                 let mut at = domain.start;
                 for (border, length) in borders.iter_mut().zip(domain.lengths) {
-                    *border = reads.offset(sequence, at);
+                    if length > 0 {
+                        *border = reads.offset(sequence, at);
+                    }
                     at += length;
                 }
                 borders[7] = reads.offset(sequence, domain.end - 1) + 1;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`v_domains`], [`VDomain`] | which V domains a polypeptide holds, and their regions (IMGT) |
 //! | [`number_batch`], [`Domains`] | the V domains of many sequences at once, as flat columns |
+//! | [`first_domains`] | the same of the first domains, remembered from question to question |
 //! | [`numberer`], [`Numberer`] | positions of each residue in a [`Scheme`], one sequence at a time |
 //! | [`regions`] | frameworks and CDRs under a [`Definition`] |
 //! | [`residue_at`], [`index_at`], [`mutate`] | single positions: what is there, where it is, what if it were another |
@@ -45,6 +46,7 @@ mod lanes;
 mod liability;
 mod locus;
 pub mod mass;
+mod memory;
 mod mutation;
 pub mod nucleotide;
 mod numbering;
@@ -77,6 +79,7 @@ pub use identity::{Compared, UnknownRegion, identity};
 pub use imgt::Insertions;
 pub use liability::{Liability, Severity, liabilities};
 pub use locus::{Chain, Locus};
+pub use memory::first_domains;
 pub use mutation::{Mutation, MutationError, mutate};
 pub use numbering::{Numberer, Numbering, numberer};
 pub use position::{Position, UnknownPosition};
@@ -87,9 +90,9 @@ pub use v_domain::{Aligned, Region, VDomain, first_v_domain, v_domains};
 
 /// The most residues that numbering looks at in one sequence.
 ///
-/// The longest natural chains with V domains have about 600 residues and engineered multi-domain chains about 1,500;
-/// longer input is a mistake (a whole file on one line), and is refused rather than searched for minutes.
-pub const MAX_RESIDUES: usize = 10_000;
+/// Time and memory grow with the length, some 20 seconds a hundred million residues; longer input is a mistake (a whole file
+/// on one line), and is refused.
+pub const MAX_RESIDUES: usize = 20_000_000;
 
 /// The fewest residues that are called a V domain: about the span from CDR1 to the end of a framework 3.
 ///

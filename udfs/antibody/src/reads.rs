@@ -147,7 +147,11 @@ impl Reads {
     /// The 0-based offset of a code in its sequence.
     pub(crate) fn offset(&self, sequence: usize, index: u32) -> u32 {
         match self.reads[sequence].offsets {
-            Some(first) => self.offsets[first + index as usize],
+            Some(first) => self
+                .offsets
+                .get(first + index as usize)
+                .copied()
+                .unwrap_or(index),
             None => index,
         }
     }
