@@ -29,6 +29,7 @@
 mod aligner;
 mod batch;
 mod blosum;
+mod borders;
 pub mod charge;
 mod columns;
 pub mod composition;
