@@ -108,6 +108,23 @@ impl Definition {
     }
 }
 
+impl Definition {
+    /// Where the seven regions begin in the numbering, and one past the last.
+    pub(crate) const fn starts(self, locus: Locus) -> [u16; 8] {
+        let [cdr1, cdr2, cdr3] = self.spans(locus);
+        [
+            1,
+            cdr1.0,
+            cdr1.1 + 1,
+            cdr2.0,
+            cdr2.1 + 1,
+            cdr3.0,
+            cdr3.1 + 1,
+            u16::MAX,
+        ]
+    }
+}
+
 impl fmt::Display for Definition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -172,17 +189,7 @@ pub fn regions(seq: &[u8], definition: Definition) -> Result<Regions, NumberingE
 
 /// The seven regions of a domain that was numbered in the definition's scheme.
 fn tile(numbering: &Numbering, seq: &[u8], definition: Definition) -> [Option<String>; 7] {
-    let [cdr1, cdr2, cdr3] = definition.spans(numbering.locus);
-    let starts = [
-        1,
-        cdr1.0,
-        cdr1.1 + 1,
-        cdr2.0,
-        cdr2.1 + 1,
-        cdr3.0,
-        cdr3.1 + 1,
-        u16::MAX,
-    ];
+    let starts = definition.starts(numbering.locus);
     std::array::from_fn(|index| {
         let span: RangeInclusive<u16> = starts[index]..=starts[index + 1] - 1;
         let is_cdr = matches!(

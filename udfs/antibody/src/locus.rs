@@ -106,3 +106,21 @@ impl fmt::Display for Chain {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Locus;
+
+    /// immunum's name for a locus.
+    pub(crate) const fn immunum_chain(locus: Locus) -> immunum::Chain {
+        match locus {
+            Locus::Igh => immunum::Chain::IGH,
+            Locus::Igk => immunum::Chain::IGK,
+            Locus::Igl => immunum::Chain::IGL,
+            Locus::Tra => immunum::Chain::TRA,
+            Locus::Trb => immunum::Chain::TRB,
+            Locus::Trg => immunum::Chain::TRG,
+            Locus::Trd => immunum::Chain::TRD,
+        }
+    }
+}

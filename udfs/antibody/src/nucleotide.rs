@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-pub use crate::reading::{MAX_NUCLEOTIDES, Reading, best_reading};
+pub use crate::reading::{MAX_NUCLEOTIDES, Reading, best_reading, best_readings};
 
 /// The standard genetic code (NCBI table 1), bases in the order T, C, A, G.
 const GENETIC_CODE: &[u8; 64] = b"FFLLSSSSYY**CC*WLLLLPPPPHHQQRRRRIIIMTTTTNNKKSSRRVVVVAAAADDEEGGGG";

@@ -1,6 +1,5 @@
 //! How alike two polypeptides are, by global alignment.
 
-use crate::MAX_RESIDUES;
 use crate::blosum::{SCORES, row};
 use crate::hash::canonical;
 
@@ -41,6 +40,8 @@ fn residues(seq: &[u8]) -> Option<Vec<u8>> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Merit(i64);
 
+/// The longest polypeptides that are compared: the alignment takes time by the square of the length.
+const MAX_RESIDUES: usize = 10_000;
 /// Room for identities and for columns: twice [`MAX_RESIDUES`] and more.
 const ROOM: u32 = 16;
 const WORST: Merit = Merit(i64::MIN / 2);

@@ -1,8 +1,10 @@
 //! Which of the six readings of a nucleotide sequence yields a V domain.
 
 use crate::MIN_RESIDUES;
+use crate::batch::{Ask, Domains, number_batch};
 use crate::nucleotide::{bases, codons, reverse_complement_bases};
-use crate::v_domain::{VDomain, v_domains};
+use crate::scheme::Scheme;
+use crate::v_domain::VDomain;
 
 /// The longest nucleotide sequence that is searched; a transcript of an antibody chain has about 1,700 bases.
 pub const MAX_NUCLEOTIDES: usize = 100_000;
@@ -37,12 +39,46 @@ struct Stretch {
 /// open stretch none. A V domain that a stop codon interrupts yields none (the read is not productive). `None` too for more
 /// than [`MAX_NUCLEOTIDES`].
 pub fn best_reading(seq: &[u8]) -> Option<Reading> {
+    best_readings(&[seq]).pop().flatten()
+}
+
+/// [`best_reading`] of each of many sequences: the likeliest stretches of all are numbered together, then the next of those that
+/// have none.
+pub fn best_readings(seqs: &[&[u8]]) -> Vec<Option<Reading>> {
+    let mut readings: Vec<Option<Reading>> = Vec::new();
+    readings.resize_with(seqs.len(), || None);
+    let mut waiting: Vec<(usize, Vec<Stretch>)> =
+        seqs.iter().map(|seq| stretches(seq)).enumerate().collect();
+    loop {
+        waiting.retain(|(_, stretches)| !stretches.is_empty());
+        let round: Vec<(usize, Stretch)> = waiting
+            .iter_mut()
+            .filter_map(|(index, stretches)| Some((*index, stretches.pop()?)))
+            .collect();
+        if round.is_empty() {
+            return readings;
+        }
+        let texts: Vec<Vec<u8>> = round
+            .iter()
+            .map(|(_, stretch)| stretch.with_stops())
+            .collect();
+        let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+        let domains = number_batch(&texts, Ask::default());
+        for (at, (index, stretch)) in round.into_iter().enumerate() {
+            readings[index] = stretch.read(&domains, at);
+        }
+        waiting.retain(|(index, _)| readings[*index].is_none());
+    }
+}
+
+/// A sequence's stretches that may hold a V domain, the likeliest at the end.
+fn stretches(seq: &[u8]) -> Vec<Stretch> {
+    let mut stretches = Vec::new();
     if seq.len() < 3 * MIN_RESIDUES || seq.len() > MAX_NUCLEOTIDES {
-        return None;
+        return stretches;
     }
     let forward = bases(seq);
     let reverse = reverse_complement_bases(&forward);
-    let mut stretches = Vec::new();
     for (strand, is_reverse) in [(&forward, false), (&reverse, true)] {
         for offset in 0..3u8 {
             let strand = strand.get(usize::from(offset)..).unwrap_or_default();
@@ -64,21 +100,33 @@ pub fn best_reading(seq: &[u8]) -> Option<Reading> {
         }
     }
     stretches.sort_by_key(|stretch| std::cmp::Reverse(stretch.rank));
-    stretches.into_iter().find_map(Stretch::read)
+    stretches.reverse();
+    stretches
 }
 
 impl Stretch {
-    /// The reading, if the stretch holds a V domain that its stops do not interrupt.
-    fn read(self) -> Option<Reading> {
+    /// The residues with the stops on either side, which say whether a domain is interrupted.
+    fn with_stops(&self) -> Vec<u8> {
         let (before, behind) = self.stops;
         let mut with_stops = Vec::with_capacity(self.protein.len() + 2);
         with_stops.extend(before.then_some(b'*'));
         with_stops.extend_from_slice(&self.protein);
         with_stops.extend(behind.then_some(b'*'));
-        let mut domains = v_domains(&with_stops).ok()?;
-        for domain in &mut domains {
-            domain.numbering.start -= usize::from(before);
-            domain.numbering.end -= usize::from(before);
+        with_stops
+    }
+
+    /// The reading, if the stretch holds a V domain that its stops do not interrupt.
+    fn read(self, found: &Domains, at: usize) -> Option<Reading> {
+        let before = usize::from(self.stops.0);
+        let mut domains = Vec::new();
+        for domain in found.of(at) {
+            let mut numbering = found.numbering(domain, Scheme::Imgt).ok()?;
+            numbering.start -= before;
+            numbering.end -= before;
+            domains.push(VDomain { numbering });
+        }
+        if domains.is_empty() {
+            return None;
         }
         Some(Reading {
             protein: String::from_utf8(self.protein).ok()?,
@@ -166,6 +214,16 @@ mod tests {
                 Some("SRWGGDGFYAMDY")
             );
         }
+    }
+
+    #[test]
+    fn many_sequences_are_read_as_each_by_itself() {
+        let reversed = reverse_complement(&gene(VH));
+        let shifted = [b"GC".as_slice(), &gene(VH)].concat();
+        let seqs: [&[u8]; 5] = [&gene(VH), b"ACGT", &reversed, &shifted, &b"GCC".repeat(200)];
+        let alone: Vec<Option<Reading>> = seqs.iter().map(|seq| best_reading(seq)).collect();
+        assert_eq!(best_readings(&seqs), alone);
+        assert_eq!(alone.iter().filter(|reading| reading.is_some()).count(), 3);
     }
 
     #[test]

@@ -62,6 +62,9 @@ impl<D> Recent<D> {
     fn keep(&mut self, residues: &[u8], found: Found<D>) {
         // A state a residue, of two bytes.
         let bytes = ENTRY_BYTES + 3 * residues.len();
+        if bytes > GENERATION_BYTES {
+            return;
+        }
         if self.bytes + bytes > GENERATION_BYTES {
             self.elder = std::mem::take(&mut self.younger);
             self.bytes = 0;

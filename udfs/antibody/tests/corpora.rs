@@ -3,46 +3,16 @@
 //! Without it the tests say that they were skipped. Floors are what was measured, so that a change for the worse shows.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // tests report what they measured
 
+mod corpus;
+
 use std::collections::HashMap;
-use std::io::Read;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use antibody::{
     Chain, Compared, Locus, Region, Scheme, VDomain, first_v_domain, identity, liabilities,
     numberer, passes, v_domains,
 };
-
-/// A file of the corpus, decompressed; `None` (said on stderr) without a corpus.
-fn corpus(path: &str) -> Option<String> {
-    let Some(folder) = std::env::var_os("PARATOPE_CORPUS") else {
-        eprintln!("skipped: PARATOPE_CORPUS is not set");
-        return None;
-    };
-    let path = PathBuf::from(folder).join(path);
-    let bytes = std::fs::read(&path).expect("a file of the corpus");
-    let mut text = String::new();
-    if path.extension().is_some_and(|extension| extension == "gz") {
-        flate2::read::MultiGzDecoder::new(bytes.as_slice())
-            .read_to_string(&mut text)
-            .unwrap();
-    } else {
-        text = String::from_utf8(bytes).unwrap();
-    }
-    Some(text)
-}
-
-/// The records of a FASTA file.
-fn fasta(text: &str) -> Vec<(&str, String)> {
-    let mut records: Vec<(&str, String)> = Vec::new();
-    for line in text.lines() {
-        match line.strip_prefix('>') {
-            Some(header) => records.push((header, String::new())),
-            None => records.last_mut().unwrap().1.push_str(line.trim()),
-        }
-    }
-    records
-}
+use corpus::{corpus, fasta};
 
 /// Chains numbered exactly as in a truth table, and chains in it.
 fn agreement(text: &str, chain: Chain) -> (usize, usize) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antibody::first_v_domain;
+use antibody::NumberingError;
 use arrow::array::{ArrayRef, ListArray, StringBuilder, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields};
@@ -13,6 +13,7 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
+use super::batch;
 use super::number::{position_field, position_fields};
 use crate::args::{self, NO_PARAMETER, Row};
 
@@ -90,18 +91,21 @@ fn alignments(rows: &[Row<'_, ()>]) -> Result<StructArray> {
     let mut chain = StringBuilder::new();
     let mut error = StringBuilder::new();
     let mut numbered = Vec::with_capacity(rows.len());
-    for row in rows {
-        let seq = row.map(|(seq, ())| seq.as_bytes());
-        let found = seq.map(|seq| (seq, first_v_domain(seq)));
-        let domain = match &found {
-            Some((seq, Ok(domain))) => Some((domain.aligned(seq), domain.chain())),
-            _ => None,
+    let domains = batch::first(rows);
+    let mut positions = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        let found = row.map(|(seq, ())| {
+            let domain = domains.first(index)?;
+            let aligned = domains.aligned(domain, seq.as_bytes(), &mut positions)?;
+            Ok((aligned, domains.loci[domain].chain()))
+        });
+        let found: Option<std::result::Result<_, NumberingError>> = found;
+        let (domain, failed) = match found {
+            None => (None, None),
+            Some(Ok(domain)) => (Some(domain), None),
+            Some(Err(failed)) => (None, Some(failed)),
         };
-        error.append_option(
-            found
-                .and_then(|(_, domain)| domain.err())
-                .map(|error| error.code()),
-        );
+        error.append_option(failed.map(|error| error.code()));
         chain.append_option(domain.as_ref().map(|(_, chain)| chain.as_str()));
         aligned.append_option(domain.as_ref().map(|(aligned, _)| aligned.text.as_str()));
         numbered.push(domain.is_some());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use antibody::Region;
 use arrow::datatypes::DataType;
 use datafusion_common::Result;
 use datafusion_common::utils::take_function_args;
@@ -10,6 +11,7 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
+use super::batch;
 use crate::args::{self, NO_PARAMETER};
 
 /// The function, for registration.
@@ -60,17 +62,14 @@ impl ScalarUDFImpl for AbCdr1 {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [seq] = take_function_args(self.name(), &args.args)?;
-        args::map_text(seq, &NO_PARAMETER, args.number_rows, |seq, ()| cdr1(seq))
+        args::map(seq, &NO_PARAMETER, args.number_rows, |rows| {
+            Ok(batch::region(rows, Region::Cdr1))
+        })
     }
 
     fn documentation(&self) -> Option<&Documentation> {
         self.doc()
     }
-}
-
-fn cdr1(seq: &str) -> Option<String> {
-    let domain = antibody::first_v_domain(seq.as_bytes()).ok()?;
-    domain.region(seq.as_bytes(), antibody::Region::Cdr1)
 }
 
 #[cfg(test)]
@@ -79,9 +78,13 @@ mod tests {
 
     const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
 
+    fn found(seq: &str) -> Option<String> {
+        batch::only(&batch::region(&[Some((seq, ()))], Region::Cdr1)).map(str::to_owned)
+    }
+
     #[test]
     fn it_is_read_from_the_whole_chain_and_not_from_fragments() {
-        assert_eq!(cdr1(VH).as_deref(), Some("GFNIKDTY"));
-        assert_eq!(cdr1("GFNIKDTY"), None);
+        assert_eq!(found(VH).as_deref(), Some("GFNIKDTY"));
+        assert_eq!(found("GFNIKDTY").as_deref(), None);
     }
 }

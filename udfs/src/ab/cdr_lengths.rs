@@ -1,8 +1,9 @@
 //! `ab_cdr_lengths(seq [, definition])`: residues in each CDR.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use antibody::{Definition, Regions};
+use antibody::{Definition, NumberingError};
 use arrow::array::{ArrayRef, Int32Builder, StringBuilder, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -13,6 +14,7 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
+use super::batch;
 use crate::args::{self, Row};
 
 /// The function, for registration.
@@ -100,18 +102,26 @@ fn fields() -> Fields {
 fn lengths(rows: &[Row<'_, Definition>]) -> Result<StructArray> {
     let mut lengths: [Int32Builder; 3] = Default::default();
     let mut texts: [StringBuilder; 3] = Default::default();
-    for row in rows {
-        let found = row.map(|(seq, definition)| antibody::regions(seq.as_bytes(), definition));
-        let (regions, error) = match found {
+    let domains = batch::first(rows);
+    let mut positions = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        let found = row.map(|(seq, definition)| {
+            let domain = domains.first(index)?;
+            let ranges = domains.regions(domain, seq.as_bytes(), definition, &mut positions)?;
+            let [_, cdr1, _, cdr2, _, cdr3, _] = ranges;
+            let lengths = [cdr1, cdr2, cdr3].map(|cdr| cdr.map(|range| residues(seq, range)));
+            Ok::<_, NumberingError>((definition, lengths))
+        });
+        let (found, error) = match found {
             None => (None, None),
-            Some(Ok(regions)) => (Some(regions), None),
+            Some(Ok(found)) => (Some(found), None),
             Some(Err(error)) => (None, Some(error.code())),
         };
-        let found = regions.as_ref().map_or([None; 3], Regions::cdr_lengths);
-        for (builder, length) in lengths.iter_mut().zip(found) {
-            builder.append_option(length.and_then(|length| i32::try_from(length).ok()));
+        let counted = found.map_or([None; 3], |(_, lengths)| lengths);
+        for (builder, length) in lengths.iter_mut().zip(counted) {
+            builder.append_option(length);
         }
-        let definition = regions.map(|regions| regions.definition);
+        let definition = found.map(|(definition, _)| definition);
         let named = [
             definition.map(|definition| definition.scheme().as_str()),
             definition.map(Definition::as_str),
@@ -130,6 +140,13 @@ fn lengths(rows: &[Row<'_, Definition>]) -> Result<StructArray> {
     let columns = lengths.chain(texts).collect();
     let valid: NullBuffer = rows.iter().map(Option::is_some).collect::<Vec<_>>().into();
     Ok(StructArray::try_new(fields(), columns, Some(valid))?)
+}
+
+/// How many residues a part of a sequence has; gaps are none.
+fn residues(seq: &str, range: Range<usize>) -> i32 {
+    let bytes = seq.as_bytes().get(range).unwrap_or_default();
+    let residues = bytes.iter().filter(|byte| byte.is_ascii_alphabetic());
+    i32::try_from(residues.count()).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antibody::{Region, v_domains};
+use antibody::{Ask, Region, number_batch};
 use arrow::array::{ArrayRef, Float32Builder, Int32Builder, ListArray, StringBuilder, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -13,6 +13,7 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
+use super::batch;
 use crate::args::{self, NO_PARAMETER, Row};
 
 /// The function, for registration.
@@ -39,7 +40,7 @@ pub fn udf() -> Arc<ScalarUDF> {
 ```"#,
     argument(
         name = "seq",
-        description = "Amino acid sequence of a chain, either case, up to 10,000 residues."
+        description = "Amino acid sequence of a chain, either case, of any length up to 20 million residues."
     ),
     related_udf(name = "ab_number")
 )]
@@ -103,22 +104,24 @@ fn domains(rows: &[Row<'_, ()>]) -> Result<ListArray> {
     let mut cdrs: [StringBuilder; 3] = Default::default();
     let mut lengths = Vec::with_capacity(rows.len());
     let mut valid = Vec::with_capacity(rows.len());
-    for row in rows {
-        let seq = row.map_or("", |(seq, ())| seq).as_bytes();
-        let found = v_domains(seq).unwrap_or_default();
-        for (domain, number) in found.iter().zip(1..) {
+    let all = number_batch(&batch::sequences(rows), Ask::default());
+    for (row, text) in rows.iter().enumerate() {
+        let seq = text.map_or("", |(seq, ())| seq);
+        let found = all.of(row);
+        for (domain, number) in found.clone().zip(1..) {
+            let span = all.span(domain);
             index.append_value(number);
-            locus.append_value(domain.locus().as_str());
-            chain.append_value(domain.chain().as_str());
-            confidence.append_value(domain.numbering.confidence);
-            start.append_option(i32::try_from(domain.numbering.start).ok());
-            end.append_option(i32::try_from(domain.numbering.end).ok());
-            sequence.append_value(domain.v_domain_aa(seq));
+            locus.append_value(all.loci[domain].as_str());
+            chain.append_value(all.loci[domain].chain().as_str());
+            confidence.append_value(all.confidences[domain]);
+            start.append_option(i32::try_from(span.start + 1).ok());
+            end.append_option(i32::try_from(span.end).ok());
+            batch::append(&mut sequence, seq, Some(span));
             for (builder, region) in cdrs
                 .iter_mut()
                 .zip([Region::Cdr1, Region::Cdr2, Region::Cdr3])
             {
-                builder.append_option(domain.region(seq, region));
+                batch::append(builder, seq, all.region(domain, region));
             }
         }
         lengths.push(found.len());

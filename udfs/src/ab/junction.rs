@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use antibody::Region;
 use arrow::datatypes::DataType;
 use datafusion_common::Result;
 use datafusion_common::utils::take_function_args;
@@ -10,6 +11,7 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
+use super::batch;
 use crate::args::{self, NO_PARAMETER};
 
 /// The function, for registration.
@@ -60,8 +62,8 @@ impl ScalarUDFImpl for AbJunction {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [seq] = take_function_args(self.name(), &args.args)?;
-        args::map_text(seq, &NO_PARAMETER, args.number_rows, |seq, ()| {
-            junction(seq)
+        args::map(seq, &NO_PARAMETER, args.number_rows, |rows| {
+            Ok(batch::region(rows, Region::Junction))
         })
     }
 
@@ -70,20 +72,19 @@ impl ScalarUDFImpl for AbJunction {
     }
 }
 
-fn junction(seq: &str) -> Option<String> {
-    let domain = antibody::first_v_domain(seq.as_bytes()).ok()?;
-    domain.region(seq.as_bytes(), antibody::Region::Junction)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
 
+    fn found(seq: &str) -> Option<String> {
+        batch::only(&batch::region(&[Some((seq, ()))], Region::Junction)).map(str::to_owned)
+    }
+
     #[test]
     fn it_is_read_from_the_whole_chain_and_not_from_fragments() {
-        assert_eq!(junction(VH).as_deref(), Some("CSRWGGDGFYAMDYW"));
-        assert_eq!(junction("CSRWGGDGFYAMDYW"), None);
+        assert_eq!(found(VH).as_deref(), Some("CSRWGGDGFYAMDYW"));
+        assert_eq!(found("CSRWGGDGFYAMDYW").as_deref(), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion_common::Result;
 use datafusion_common::utils::take_function_args;
@@ -10,7 +11,8 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
-use crate::args::{self, NO_PARAMETER};
+use super::batch;
+use crate::args::{self, NO_PARAMETER, Row};
 
 /// The function, for registration.
 pub fn udf() -> Arc<ScalarUDF> {
@@ -58,7 +60,7 @@ impl ScalarUDFImpl for AbLocus {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [seq] = take_function_args(self.name(), &args.args)?;
-        args::map_text(seq, &NO_PARAMETER, args.number_rows, |seq, ()| locus(seq))
+        args::map(seq, &NO_PARAMETER, args.number_rows, |rows| Ok(words(rows)))
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -66,9 +68,8 @@ impl ScalarUDFImpl for AbLocus {
     }
 }
 
-fn locus(seq: &str) -> Option<String> {
-    let domain = antibody::first_v_domain(seq.as_bytes()).ok()?;
-    Some(domain.locus().as_str().to_owned())
+fn words(rows: &[Row<'_, ()>]) -> ArrayRef {
+    batch::word(rows, |domains, domain| domains.loci[domain].as_str())
 }
 
 #[cfg(test)]
@@ -77,9 +78,13 @@ mod tests {
 
     const VH: &str = "EVQLVESGGGLVQPGGSLRLSCAASGFNIKDTYIHWVRQAPGKGLEWVARIYPTNGYTRYADSVKGRFTISADTSKNTAYLQMNSLRAEDTAVYYCSRWGGDGFYAMDYWGQGTLVTVSS";
 
+    fn found(seq: &str) -> Option<String> {
+        batch::only(&words(&[Some((seq, ()))])).map(str::to_owned)
+    }
+
     #[test]
     fn a_v_domain_has_one_and_a_peptide_none() {
-        assert_eq!(locus(VH).as_deref(), Some("IGH"));
-        assert_eq!(locus("GFNIKDTY"), None);
+        assert_eq!(found(VH).as_deref(), Some("IGH"));
+        assert_eq!(found("GFNIKDTY").as_deref(), None);
     }
 }

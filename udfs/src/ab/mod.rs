@@ -2,6 +2,7 @@
 
 mod align;
 mod allele;
+mod batch;
 mod cdr1;
 mod cdr2;
 mod cdr3;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use antibody::{Numbering, NumberingError, Scheme, numberer};
+use antibody::{Domains, NumberingError, Position, Scheme};
 use arrow::array::{
     Array, ArrayRef, Float32Builder, Int32Builder, ListArray, StringBuilder, StructArray,
 };
@@ -16,6 +16,7 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
+use super::batch;
 use crate::args::{self, Row};
 
 /// The function, for registration.
@@ -27,7 +28,7 @@ pub fn udf() -> Arc<ScalarUDF> {
 
 #[user_doc(
     doc_section(label = "Antibody Functions"),
-    description = "Numbers the first V domain of an amino acid sequence. Returns a struct: `locus` (`IGH`, `IGK`, …), `chain` (`heavy`, `light`, …), `scheme`, `confidence` (share of the best possible alignment score, 0–1), `start` and `end` (1-based, closed, in the given sequence), `positions` (a list of `{position, residue}`, one a residue, positions as text such as `111A`), and `error`. A sequence that cannot be numbered, or not wholly, has NULL in all other fields and the reason in `error`: `empty`, `too_short` (below 60 residues), `too_long` (above 10,000), `not_amino_acids`, `no_v_domain`, `stop_codon`, `too_many_insertions` (the scheme has no codes for them), `scheme_unsupported` (T cell receptors are numbered in IMGT only). White space and gaps are no residues; unknown residues are numbered. Schemes: IMGT (Lefranc et al. 2003), Kabat (Kabat et al. 1991), Chothia (Al-Lazikani et al. 1997), Martin (Abhinandan & Martin 2008), AHo (Honegger & Plückthun 2001).",
+    description = "Numbers the first V domain of an amino acid sequence. Returns a struct: `locus` (`IGH`, `IGK`, …), `chain` (`heavy`, `light`, …), `scheme`, `confidence` (share of the best possible alignment score, 0–1), `start` and `end` (1-based, closed, in the given sequence), `positions` (a list of `{position, residue}`, one a residue, positions as text such as `111A`), and `error`. A sequence that cannot be numbered, or not wholly, has NULL in all other fields and the reason in `error`: `empty`, `too_short` (below 60 residues), `too_long` (above 20 million), `not_amino_acids`, `no_v_domain`, `stop_codon`, `too_many_insertions` (the scheme has no codes for them), `scheme_unsupported` (T cell receptors are numbered in IMGT only). White space and gaps are no residues; unknown residues are numbered. Schemes: IMGT (Lefranc et al. 2003), Kabat (Kabat et al. 1991), Chothia (Al-Lazikani et al. 1997), Martin (Abhinandan & Martin 2008), AHo (Honegger & Plückthun 2001).",
     syntax_example = "ab_number(seq [, scheme])",
     sql_example = r#"```sql
 > SELECT n['locus'] AS locus, n['start'] AS "start", n['end'] AS "end", n['positions'][30] AS thirtieth
@@ -119,13 +120,18 @@ pub(super) fn position_fields() -> Fields {
 
 fn numberings(rows: &[Row<'_, Scheme>]) -> Result<StructArray> {
     let mut columns = Columns::default();
-    for row in rows {
+    let domains = batch::first(rows);
+    for (index, row) in rows.iter().enumerate() {
         match row {
-            None => columns.append(None, None, false),
-            Some((seq, scheme)) => match numberer().number(seq.as_bytes(), *scheme) {
-                Ok(numbering) => columns.append(Some((seq, &numbering)), None, true),
-                Err(error) => columns.append(None, Some(&error), true),
-            },
+            None => columns.append_null(),
+            Some((seq, scheme)) => {
+                let numbered = domains
+                    .first(index)
+                    .and_then(|domain| columns.append(&domains, domain, seq, *scheme));
+                if let Err(error) = numbered {
+                    columns.append_error(&error);
+                }
+            }
         }
     }
     columns.finish()
@@ -143,45 +149,70 @@ struct Columns {
     position: StringBuilder,
     residue: StringBuilder,
     lengths: Vec<usize>,
+    /// Those of the domain at hand.
+    positions: Vec<Position>,
     error: StringBuilder,
     numbered: Vec<bool>,
     valid: Vec<bool>,
 }
 
 impl Columns {
+    /// Appends a domain; nothing where the scheme cannot number it.
     fn append(
         &mut self,
-        numbered: Option<(&str, &Numbering)>,
-        error: Option<&NumberingError>,
-        valid: bool,
-    ) {
-        let numbering = numbered.map(|(_, numbering)| numbering);
-        let locus = numbering.map(|numbering| numbering.locus);
-        self.locus.append_option(locus.map(|locus| locus.as_str()));
-        self.chain
-            .append_option(locus.map(|locus| locus.chain().as_str()));
-        self.scheme
-            .append_option(numbering.map(|numbering| numbering.scheme.as_str()));
-        self.confidence
-            .append_option(numbering.map(|numbering| numbering.confidence));
-        self.start
-            .append_option(numbering.and_then(|numbering| i32::try_from(numbering.start).ok()));
-        self.end
-            .append_option(numbering.and_then(|numbering| i32::try_from(numbering.end).ok()));
-        self.error.append_option(error.map(NumberingError::code));
-        let mut residues = 0;
-        if let Some((seq, numbering)) = numbered {
-            for (position, residue) in numbering.residues(seq.as_bytes()) {
-                // Writing to a builder cannot fail; the value ends where the next is appended.
-                let _ = write!(self.position, "{position}");
-                self.position.append_value("");
-                let _ = self.residue.write_char(char::from(residue));
-                self.residue.append_value("");
-                residues += 1;
-            }
+        domains: &Domains,
+        domain: usize,
+        seq: &str,
+        scheme: Scheme,
+    ) -> std::result::Result<(), NumberingError> {
+        self.positions.clear();
+        let end = domains.positions(domain, scheme, &mut self.positions)?;
+        let start = domains.span(domain).start;
+        let locus = domains.loci[domain];
+        self.locus.append_value(locus.as_str());
+        self.chain.append_value(locus.chain().as_str());
+        self.scheme.append_value(scheme.as_str());
+        self.confidence.append_value(domains.confidences[domain]);
+        self.start.append_option(i32::try_from(start + 1).ok());
+        self.end.append_option(i32::try_from(end).ok());
+        self.error.append_null();
+        let bytes = seq.as_bytes().get(start..end).unwrap_or_default();
+        let residues = bytes.iter().filter(|byte| byte.is_ascii_alphabetic());
+        for (position, residue) in self.positions.iter().zip(residues) {
+            // Writing to a builder cannot fail; the value ends where the next is appended.
+            let _ = write!(self.position, "{position}");
+            self.position.append_value("");
+            let _ = self
+                .residue
+                .write_char(char::from(residue.to_ascii_uppercase()));
+            self.residue.append_value("");
         }
-        self.lengths.push(residues);
-        self.numbered.push(numbered.is_some());
+        self.lengths.push(self.positions.len());
+        self.numbered.push(true);
+        self.valid.push(true);
+        Ok(())
+    }
+
+    fn append_error(&mut self, error: &NumberingError) {
+        self.append_empty(true);
+        self.error.append_value(error.code());
+    }
+
+    fn append_null(&mut self) {
+        self.append_empty(false);
+        self.error.append_null();
+    }
+
+    /// All but the error.
+    fn append_empty(&mut self, valid: bool) {
+        self.locus.append_null();
+        self.chain.append_null();
+        self.scheme.append_null();
+        self.confidence.append_null();
+        self.start.append_null();
+        self.end.append_null();
+        self.lengths.push(0);
+        self.numbered.push(false);
         self.valid.push(valid);
     }
 

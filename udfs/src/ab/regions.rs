@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antibody::Definition;
+use antibody::{Definition, NumberingError};
 use arrow::array::{ArrayRef, StringBuilder, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
@@ -13,6 +13,7 @@ use datafusion_expr::{
 };
 use datafusion_macros::user_doc;
 
+use super::batch;
 use crate::args::{self, Row};
 
 /// The function, for registration.
@@ -114,22 +115,28 @@ fn regions(rows: &[Row<'_, Definition>]) -> Result<StructArray> {
     let mut schemes = StringBuilder::new();
     let mut definitions = StringBuilder::new();
     let mut errors = StringBuilder::new();
-    for row in rows {
-        let found = row.map(|(seq, definition)| antibody::regions(seq.as_bytes(), definition));
+    let domains = batch::first(rows);
+    let mut positions = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
+        let found = row.map(|(seq, definition)| {
+            let domain = domains.first(index)?;
+            let ranges = domains.regions(domain, seq.as_bytes(), definition, &mut positions)?;
+            Ok::<_, NumberingError>((seq, definition, ranges))
+        });
         match found {
-            Some(Ok(regions)) => {
-                for (builder, region) in sequences.iter_mut().zip(regions.sequences) {
-                    builder.append_option(region);
+            Some(Ok((seq, definition, ranges))) => {
+                for (builder, range) in sequences.iter_mut().zip(ranges) {
+                    batch::append(builder, seq, range);
                 }
-                schemes.append_value(regions.definition.scheme().as_str());
-                definitions.append_value(regions.definition.as_str());
+                schemes.append_value(definition.scheme().as_str());
+                definitions.append_value(definition.as_str());
                 errors.append_null();
             }
             failed => {
                 sequences.iter_mut().for_each(StringBuilder::append_null);
                 schemes.append_null();
                 definitions.append_null();
-                errors.append_option(failed.and_then(Result::err).map(|error| error.code()));
+                errors.append_option(failed.and_then(|row| row.err()).map(|error| error.code()));
             }
         }
     }

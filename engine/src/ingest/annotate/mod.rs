@@ -74,9 +74,7 @@ pub fn annotate(
     context: &Context,
 ) -> Result<Annotated> {
     let source = Source::new(records, molecules);
-    let readings: Vec<_> = (0..source.rows())
-        .map(|row| reading::read(&source, row))
-        .collect();
+    let readings = reading::read_all(&source);
     let mut plan = chains::Plan::default();
     let mut others: Vec<u32> = Vec::new();
     for (row, reading) in readings.iter().enumerate() {
