@@ -14,10 +14,12 @@ use crate::storage::{IoThreads, Ranges};
 
 mod cache;
 mod cluster;
+mod jobs;
 mod server;
 
 pub use cache::CacheConfig;
 pub use cluster::ClusterConfig;
+pub use jobs::JobsConfig;
 pub use server::{AuthConfig, LimitsConfig, ServerConfig, TlsConfig};
 
 /// Everything that can be configured.
@@ -42,6 +44,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Other machines that compute parts of queries.
     pub cluster: ClusterConfig,
+    /// Jobs.
+    pub jobs: JobsConfig,
 }
 
 /// Where the lake lies.
@@ -265,6 +269,7 @@ impl Config {
         let shown = Self {
             storage: self.storage.masked(),
             cluster: self.cluster.masked(),
+            jobs: self.jobs.masked(),
             ..self.clone()
         };
         toml::to_string(&shown).map_err(|error| Error::Internal(error.to_string()))

@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use engine::config::Config;
 
 use super::logging::Reader;
-use super::{config, function, ingest, init, query, quickstart, serve, worker};
+use super::{
+    config, function, ingest, init, job, maintain, query, quickstart, serve, table, worker,
+};
 
 /// An analytical query engine for antibody discovery.
 ///
@@ -72,6 +74,9 @@ pub enum Command {
     Query(query::Query),
     Serve(serve::Serve),
     Worker(worker::Worker),
+    Job(job::Job),
+    Table(table::Table),
+    Maintain(maintain::Maintain),
     Function(function::Function),
     Config(config::ConfigCommand),
 }

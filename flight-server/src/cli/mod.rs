@@ -12,8 +12,10 @@ mod function;
 mod ingest;
 mod init;
 mod interrupt;
+mod job;
 mod log_thread;
 mod logging;
+mod maintain;
 mod output;
 mod progress;
 mod query;
@@ -22,6 +24,7 @@ mod serve;
 
 mod shell;
 mod shipped;
+mod table;
 mod worker;
 
 use std::process::ExitCode;
@@ -82,6 +85,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Query(command) => command.run(&cli.shared).await,
         Command::Serve(command) => command.run(&cli.shared).await,
         Command::Worker(command) => command.run(&cli.shared).await,
+        Command::Job(command) => command.run(&cli.shared).await,
+        Command::Table(command) => command.run(&cli.shared).await,
+        Command::Maintain(command) => command.run(&cli.shared).await,
         Command::Function(command) => command.run(&cli.shared).await,
         Command::Config(command) => command.run(&cli.shared),
     }
