@@ -14,11 +14,13 @@ use crate::storage::{IoThreads, Ranges};
 
 mod cache;
 mod cluster;
+mod jobs;
 mod models;
 mod server;
 
 pub use cache::CacheConfig;
 pub use cluster::ClusterConfig;
+pub use jobs::JobsConfig;
 pub use models::ModelsConfig;
 pub use server::{AuthConfig, LimitsConfig, ServerConfig, TlsConfig};
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Other machines that compute parts of queries.
     pub cluster: ClusterConfig,
+    /// Jobs.
+    pub jobs: JobsConfig,
 }
 
 /// Where the lake lies.
@@ -269,6 +273,7 @@ impl Config {
         let shown = Self {
             storage: self.storage.masked(),
             cluster: self.cluster.masked(),
+            jobs: self.jobs.masked(),
             ..self.clone()
         };
         toml::to_string(&shown).map_err(|error| Error::Internal(error.to_string()))

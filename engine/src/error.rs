@@ -135,9 +135,23 @@ impl From<DeltaTableError> for Error {
             DeltaTableError::InvalidVersion(version) => {
                 Self::NotFound(format!("there is no version {version}"))
             }
+            other if is_failing_store(&other) => Self::Unavailable(causes(&other)),
             other => Self::Internal(shorten(&other.to_string())),
         }
     }
+}
+
+/// Whether a store that failed is behind an error, however deep: the kernel of Delta Lake and the writer of Parquet wrap it.
+fn is_failing_store(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(store) = error.downcast_ref::<object_store::Error>() {
+            return matches!(store, object_store::Error::Generic { .. });
+        }
+        cause = error.source();
+    }
+    // Some keep the text alone.
+    is_of_store(&error.to_string())
 }
 
 impl From<DataFusionError> for Error {

@@ -114,6 +114,19 @@ impl Lake {
         }
     }
 
+    /// A lake in a store of a test's own, created where it is not there.
+    #[cfg(test)]
+    pub(crate) async fn in_storage(config: &Config, storage: Storage) -> Result<Arc<Self>> {
+        create_tables(&storage).await?;
+        Self::load(config, storage, "test".into()).await
+    }
+
+    /// The same, which is there.
+    #[cfg(test)]
+    pub(crate) async fn of_storage(config: &Config, storage: Storage) -> Result<Arc<Self>> {
+        Self::load(config, storage, "test".into()).await
+    }
+
     async fn load(config: &Config, storage: Storage, id: String) -> Result<Arc<Self>> {
         let lake = Self {
             id,

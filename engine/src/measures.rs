@@ -5,9 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 
 use crate::error::{Error, Result};
+use crate::jobs::Record;
 use crate::tables::commit::Outcome;
 
 /// How a measure changes.
@@ -66,6 +67,16 @@ pub const INFERENCE_TOKENS: &str = "paratope_inference_tokens_total";
 pub const INFERENCE_BATCHES: &str = "paratope_inference_batches_total";
 /// Time to load a model.
 pub const MODEL_SECONDS: &str = "paratope_model_load_duration_seconds";
+/// Runs of jobs that ended.
+pub const JOB_RUNS: &str = "paratope_job_runs_total";
+/// How long the latest run of a job took.
+pub const JOB_SECONDS: &str = "paratope_job_last_run_duration_seconds";
+/// How long ago a job last succeeded.
+pub const JOB_AGE: &str = "paratope_job_last_success_age_seconds";
+/// Versions of its source that a job has not read.
+pub const JOB_LAG_VERSIONS: &str = "paratope_job_lag_versions";
+/// Rows likewise.
+pub const JOB_LAG_ROWS: &str = "paratope_job_lag_rows";
 
 /// What the engine counts.
 pub const ALL: &[Measure] = &[
@@ -138,6 +149,48 @@ pub const ALL: &[Measure] = &[
         labels: &[],
         help: "Entries that system.query_log lacks because it could not be written as fast as statements ended",
     },
+    Measure {
+        name: JOB_RUNS,
+        kind: Kind::Counter,
+        labels: &[
+            ("job", &[]),
+            (
+                "status",
+                &[
+                    "succeeded",
+                    "failed",
+                    "cancelled",
+                    "timed_out",
+                    "interrupted",
+                ],
+            ),
+        ],
+        help: "Runs of jobs that ended on this server, by status as in system.job_runs",
+    },
+    Measure {
+        name: JOB_SECONDS,
+        kind: Kind::Gauge,
+        labels: &[("job", &[])],
+        help: "Time that the latest run of a job on this server took",
+    },
+    Measure {
+        name: JOB_AGE,
+        kind: Kind::Gauge,
+        labels: &[("job", &[])],
+        help: "Time since a job last succeeded, on whichever server",
+    },
+    Measure {
+        name: JOB_LAG_VERSIONS,
+        kind: Kind::Gauge,
+        labels: &[("job", &[])],
+        help: "Versions of its source that an incremental job has not read",
+    },
+    Measure {
+        name: JOB_LAG_ROWS,
+        kind: Kind::Gauge,
+        labels: &[("job", &[])],
+        help: "New rows of its source that an incremental job has not read, as far as the log tells",
+    },
 ];
 
 /// Notes a request to a store that began at `start`.
@@ -168,6 +221,25 @@ pub(crate) fn commit(outcome: &Result<Outcome>) {
         Err(_) => "failed",
     };
     counter!(COMMITS, "outcome" => outcome).increment(1);
+}
+
+/// Notes how a run of a job ended.
+pub(crate) fn job_run(record: &Record) {
+    let job = record.job.clone();
+    counter!(JOB_RUNS, "job" => job.clone(), "status" => record.status.name()).increment(1);
+    gauge!(JOB_SECONDS, "job" => job).set(record.duration().as_secs_f64());
+}
+
+/// Notes how old the latest success of a job is.
+pub(crate) fn job_age(job: &str, seconds: f64) {
+    gauge!(JOB_AGE, "job" => job.to_string()).set(seconds);
+}
+
+/// Notes how far a job is behind its source.
+#[allow(clippy::cast_precision_loss)] // exact up to 2^53, and read by people
+pub(crate) fn job_lag(job: &str, versions: u64, rows: u64) {
+    gauge!(JOB_LAG_VERSIONS, "job" => job.to_string()).set(versions as f64);
+    gauge!(JOB_LAG_ROWS, "job" => job.to_string()).set(rows as f64);
 }
 
 /// Notes that another writer was first.

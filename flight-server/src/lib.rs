@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `cli` | the `paratope` binary: one file per verb |
 //! | `server` | `paratope serve`: listeners, threads, the end |
+//! | `jobs` | jobs of a server: when they are due, and who is told when one fails |
 //! | `worker` | `paratope worker`: a node of a cluster |
 //! | `service` | Flight SQL: what each call does |
 //! | `auth`, `net` | who is let in; TLS and connections |
@@ -18,6 +19,7 @@
 pub mod auth;
 pub mod cli;
 mod diagnosis;
+mod jobs;
 pub mod net;
 mod script;
 pub mod server;

@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
+use crate::jobs;
 use crate::net::{ClientCertificates, Incoming, Tls};
 use crate::service::{Server, ServerParts, Service};
 use crate::watch::{self, Exposition, Health, ended, upkeep};
@@ -47,6 +48,9 @@ pub struct Listening {
     end: CancellationToken,
     tasks: Vec<JoinHandle<anyhow::Result<()>>>,
     log: JoinHandle<()>,
+    /// The scheduler of jobs, and what ends it.
+    jobs: Option<JoinHandle<()>>,
+    no_more_jobs: CancellationToken,
     cpu: Runtime,
 }
 
@@ -73,6 +77,14 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     let access = Access::listed(config)?;
     let cluster = Cluster::open(&config.cluster, &lake, IoThreads::current()?).await?;
     cluster.watch();
+    let no_more_jobs = CancellationToken::new();
+    let jobs = jobs::start(
+        config,
+        &lake,
+        Arc::clone(&cluster),
+        cpu.handle(),
+        no_more_jobs.clone(),
+    )?;
     let sessions = Sessions::new(Some(Arc::clone(&lake)), config, access)?.with_cluster(cluster)?;
     let limits = Limits::new(
         &settings.limits,
@@ -116,6 +128,8 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
         end,
         tasks,
         log: cpu.spawn(log.run()),
+        jobs,
+        no_more_jobs,
         cpu,
     })
 }
@@ -136,9 +150,13 @@ pub fn computing(config: &Config) -> anyhow::Result<Runtime> {
 
 /// A lake that an earlier version made gets the tables that it lacks.
 async fn complete(config: &Config, lake: Arc<Lake>) -> anyhow::Result<Arc<Lake>> {
-    match lake.table(&format!("system.{QUERY_LOG}")) {
-        Ok(_) => Ok(lake),
-        Err(_) => Ok(Lake::init(config).await?.0),
+    let known = [
+        format!("system.{QUERY_LOG}"),
+        engine::jobs::RUNS.to_string(),
+    ];
+    match known.iter().all(|table| lake.table(table).is_ok()) {
+        true => Ok(lake),
+        false => Ok(Lake::init(config).await?.0),
     }
 }
 
@@ -188,6 +206,7 @@ impl Listening {
         );
         self.health.stop();
         self.server.queries.close();
+        self.no_more_jobs.cancel();
         tokio::select! {
             () = self.idle() => {}
             () = tokio::time::sleep(self.drain) => {
@@ -199,6 +218,9 @@ impl Listening {
                 self.cpu.shutdown_background();
                 return Ok(());
             }
+        }
+        if let Some(jobs) = self.jobs.take() {
+            let _ = tokio::time::timeout(self.drain.max(LINGER) + LINGER, jobs).await;
         }
         self.end.cancel();
         for task in self.tasks {

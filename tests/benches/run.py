@@ -1,4 +1,4 @@
-"""Benchmarks of ingest, queries, statements, the Flight SQL server and clusters, in one command.
+"""Benchmarks of ingest, queries, statements, the Flight SQL server, clusters and jobs, in one command.
 
     python3 tests/benches/run.py all
 
@@ -25,7 +25,7 @@ FORMATS = ("fasta-aa", "fasta-nt", "airr", "oas")
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "all"))
+    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "jobs", "all"))
     parser.add_argument("--records", type=int, default=1_000_000, help="records of each file to ingest (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="chains to query and change (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of every engine (default: %(default)s)")
@@ -44,6 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="how long they ask (default: %(default)s)")
     parser.add_argument("--doget-rows", type=int, default=0, metavar="ROWS", help="fetch so many chains only, where memory is short")
     parser.add_argument("--ingest-rows", type=int, default=500_000, metavar="ROWS", help="rows that clients ingest (default: %(default)s)")
+    parser.add_argument("--small-files", type=int, default=100_000, metavar="N", help="files of the table to maintain (default: %(default)s)")
     parser.add_argument("--lake-key", choices=("hash", "version"), default="hash",
                         help="make the lake anew whenever the binary changes, or only when its version does (default: %(default)s)")
     parser.add_argument("--profiles", type=Path, metavar="FOLDER", help="EXPLAIN ANALYZE of each query that is slower than a peer")
@@ -90,6 +91,10 @@ def main() -> None:
 
         figures["cluster"] = cluster_bench.main(
             binary, given.rows, given.seed, given.threads, given.runs, given.lake_key, given.lake)
+    if given.what in ("jobs", "all"):
+        import jobs_bench
+
+        figures["jobs"] = jobs_bench.main(binary, given.rows, given.small_files, given.threads)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -132,7 +132,7 @@ async fn assert_readable(lake: &Lake) {
                     table.snapshot().await.unwrap();
                 }
             }
-            Kind::View => assert!(entry.definition.is_some()),
+            Kind::View | Kind::Job => assert!(entry.definition.is_some()),
         }
     }
 }

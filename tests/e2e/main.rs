@@ -29,6 +29,7 @@ mod gone;
 mod guards;
 mod identity;
 mod inference;
+mod jobs;
 mod kill;
 mod kill_statements;
 mod lost;

@@ -17,6 +17,8 @@ pub struct Contents {
     files: HashSet<String>,
     /// The latest entry of each name, retired ones too.
     latest: BTreeMap<Name, Entry>,
+    /// The latest entry of each job, retired ones too: they have names of their own.
+    jobs: BTreeMap<Name, Entry>,
     /// When each folder was retired, microseconds since the epoch.
     retired: BTreeMap<String, i64>,
 }
@@ -49,6 +51,21 @@ impl Contents {
     /// All tables and views, sorted by name.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.latest.values().filter(|entry| !entry.dropped)
+    }
+
+    /// What is kept of a job.
+    pub fn job(&self, name: &Name) -> Option<&Entry> {
+        self.jobs.get(name).filter(|entry| !entry.dropped)
+    }
+
+    /// All jobs, sorted by name.
+    pub fn jobs(&self) -> impl Iterator<Item = &Entry> {
+        self.jobs.values().filter(|entry| !entry.dropped)
+    }
+
+    /// As [`Contents::next_time`], of a job.
+    pub fn next_time_of_job(&self, name: &Name) -> i64 {
+        next_time(self.jobs.get(name))
     }
 
     /// Queries of all views by `schema.name`.
@@ -88,11 +105,7 @@ impl Contents {
     /// A time for the next entry of a name: now, but later than its latest entry, whose writer's
     /// clock may be ahead. So the order of times is the order of commits.
     pub fn next_time(&self, name: &Name) -> i64 {
-        let now = chrono::Utc::now().timestamp_micros();
-        match self.latest.get(name) {
-            Some(latest) => now.max(latest.changed_at.saturating_add(1)),
-            None => now,
-        }
+        next_time(self.latest.get(name))
     }
 
     /// The same at `snapshot`: only files that are new since are read.
@@ -121,12 +134,24 @@ impl Contents {
             let at = self.retired.entry(location.clone()).or_default();
             *at = entry.changed_at.max(*at);
         }
-        match self.latest.get(&entry.name) {
+        let latest = match entry.kind {
+            Kind::Job => &mut self.jobs,
+            Kind::Table | Kind::View => &mut self.latest,
+        };
+        match latest.get(&entry.name) {
             Some(latest) if latest.changed_at > entry.changed_at => {}
             _ => {
-                self.latest.insert(entry.name.clone(), entry);
+                latest.insert(entry.name.clone(), entry);
             }
         }
+    }
+}
+
+fn next_time(latest: Option<&Entry>) -> i64 {
+    let now = chrono::Utc::now().timestamp_micros();
+    match latest {
+        Some(latest) => now.max(latest.changed_at.saturating_add(1)),
+        None => now,
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Kind {
     Table,
     /// A query with a name.
     View,
+    /// A job. Jobs have names of their own: one may be called as a table is.
+    Job,
 }
 
 impl Kind {
@@ -20,6 +22,7 @@ impl Kind {
         match text {
             "table" => Some(Self::Table),
             "view" => Some(Self::View),
+            "job" => Some(Self::Job),
             _ => None,
         }
     }
@@ -29,6 +32,7 @@ impl Kind {
         match self {
             Self::Table => "TABLE",
             Self::View => "VIEW",
+            Self::Job => "JOB",
         }
     }
 }
@@ -38,6 +42,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Table => "table",
             Self::View => "view",
+            Self::Job => "job",
         })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use deltalake::kernel::{Action, EagerSnapshot, Transaction};
 
-use super::{Contents, Entry, NAME, Name, rows};
+use super::{Contents, Entry, Kind, NAME, rows};
 use crate::error::{Error, Result};
 use crate::storage::Storage;
 use crate::tables::commit::{Commit, Outcome, Reads, append, commit};
@@ -120,16 +120,20 @@ impl CatalogTable {
 /// notices.
 fn transactions(change: &Change) -> Vec<Transaction> {
     let updated = Some(chrono::Utc::now().timestamp_millis());
-    let mut names: Vec<(&Name, i64)> = Vec::new();
+    let mut names: Vec<(String, i64)> = Vec::new();
     for entry in &change.entries {
-        match names.iter_mut().find(|(name, _)| *name == &entry.name) {
+        let id = match entry.kind {
+            Kind::Job => format!("catalog:job:{}", entry.name),
+            Kind::Table | Kind::View => format!("catalog:{}", entry.name),
+        };
+        match names.iter_mut().find(|(known, _)| *known == id) {
             Some((_, at)) => *at = entry.changed_at.max(*at),
-            None => names.push((&entry.name, entry.changed_at)),
+            None => names.push((id, entry.changed_at)),
         }
     }
     let mut ids: Vec<Transaction> = names
         .into_iter()
-        .map(|(name, at)| Transaction::new_with_last_update(format!("catalog:{name}"), at, updated))
+        .map(|(id, at)| Transaction::new_with_last_update(id, at, updated))
         .collect();
     if change.on_views {
         let at = change.entries.iter().map(|entry| entry.changed_at).max();

@@ -40,7 +40,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, Stream, TryStreamExt as _};
 
-use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
+use crate::catalog::{CATALOG, CreateMode, LakeCatalog, SCHEMAS};
 use crate::config::{Config, threads};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
@@ -176,6 +176,22 @@ impl Session {
     /// Unknown names, wrong types, statements and clauses that this version does not carry out.
     pub async fn execute(&self, statement: Statement) -> Result<Answer> {
         sql::execute(self, statement).await
+    }
+
+    /// Keeps a job's file in the lake. Tells whether anything was changed.
+    ///
+    /// # Errors
+    /// What is wrong with the job; that the name is taken; `Denied` for who may not.
+    pub async fn add_job(&self, name: &str, text: &str, mode: CreateMode) -> Result<bool> {
+        sql::add_job(self, name, text, mode).await
+    }
+
+    /// Keeps a job in the lake no longer.
+    ///
+    /// # Errors
+    /// `NotFound`; `Denied` for who may not.
+    pub async fn drop_job(&self, name: &str) -> Result<()> {
+        sql::drop_job(self, name, false).await
     }
 
     /// Documentation of every function, sorted by name.

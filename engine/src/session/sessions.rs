@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::distributed::{self, Cluster, LiveNodes};
 use crate::error::{Error, Result};
 use crate::inference::{InferencePlanner, Models, UseInference};
+use crate::jobs::{self, LiveJobs};
 use crate::lake::Lake;
 use crate::queries::{self, LiveQueries, Queries};
 use crate::storage::{Access, Registry};
@@ -159,6 +160,10 @@ impl Sessions {
         if let (Some(catalog), Some(cluster)) = (&catalog, &self.cluster) {
             let nodes = LiveNodes::new(Arc::clone(cluster));
             catalog.lay_over(SCHEMAS[1], distributed::TABLE, Arc::new(nodes));
+        }
+        if let (Some(catalog), Some(lake)) = (&catalog, &self.lake) {
+            let live = LiveJobs::new(Arc::clone(lake));
+            catalog.lay_over(SCHEMAS[1], jobs::TABLE, Arc::new(live));
         }
         if catalog.is_none() {
             let default = datafusion::catalog::MemoryCatalogProvider::new();

@@ -65,5 +65,6 @@ pub async fn delete(session: &Session, statement: &Delete) -> Result<RowChanges>
         target,
         plan,
         operation,
+        transactions: Vec::new(),
     })
 }

@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use super::resolve::unsupported;
 use super::rewrite::{RowChanges, rewrite, until_settled};
 use super::{
-    Scope, Statement, alter, copy_into, create_table, delete, insert, merge, models, plan, update,
-    upkeep, views,
+    Scope, Statement, alter, copy_into, create_table, delete, insert, jobs, merge, models, plan,
+    update, upkeep, views,
 };
 use crate::error::{Error, Result};
 use crate::session::{Answer, Session, copy};
@@ -41,6 +41,9 @@ pub async fn carry_out(session: &Session, statement: Statement) -> Result<Answer
             retain_hours,
             dry_run,
         } => upkeep::vacuum(session, &table, retain_hours, dry_run).await,
+        Statement::Maintain { table, dry_run } => {
+            upkeep::maintain(session, table.as_ref(), dry_run).await
+        }
         Statement::Checkpoint(table) => upkeep::checkpoint(session, &table).await,
         Statement::Restore(table, to) => upkeep::restore(session, &table, to).await,
         Statement::History(table, limit) => upkeep::history(session, &table, limit).await,
@@ -58,6 +61,14 @@ pub async fn carry_out(session: &Session, statement: Statement) -> Result<Answer
         Statement::DropModel { name, if_exists } => models::drop(session, &name, if_exists).await,
         Statement::ShowModels => models::show(session).await,
         Statement::ExplainInference(query) => models::explain(session, *query).await,
+        Statement::CreateJob(job) => {
+            jobs::create_job(session, &job).await?;
+            Answer::done()
+        }
+        Statement::DropJob { name, if_exists } => {
+            jobs::drop_job(session, &name, if_exists).await?;
+            Answer::done()
+        }
         Statement::Kill(id) => {
             session.kill(&id)?;
             Answer::done()

@@ -72,6 +72,7 @@ pub async fn merge(session: &Session, statement: &Merge) -> Result<RowChanges> {
         target,
         plan,
         operation: operation(statement),
+        transactions: Vec::new(),
     })
 }
 

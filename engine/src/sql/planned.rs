@@ -108,7 +108,10 @@ fn change_schema(statement: &Statement) -> Option<SchemaRef> {
             },
             _ => return None,
         },
-        Statement::CreateView(..) | Statement::Kill(_) => nothing(),
+        Statement::CreateView(..)
+        | Statement::Kill(_)
+        | Statement::CreateJob(_)
+        | Statement::DropJob { .. } => nothing(),
         Statement::CopyInto { .. } => copy_into::schema(),
         Statement::CreateModel { .. }
         | Statement::DropModel { .. }

@@ -17,7 +17,7 @@ use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result as DFResult;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use deltalake::kernel::Action;
+use deltalake::kernel::{Action, Transaction};
 use deltalake::protocol::DeltaOperation;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -29,7 +29,7 @@ use super::kept::Kept;
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::session::{self, Session};
-use crate::tables::commit::{Commit, Reads, commit};
+use crate::tables::commit::{Commit, Outcome, Reads, commit};
 use crate::tables::write::{self, as_stored};
 
 /// Column that says what becomes of a row: one of [`Action`]'s numbers; NULL leaves it alone.
@@ -78,6 +78,8 @@ pub struct RowChanges {
     pub plan: LogicalPlan,
     /// What the log calls it.
     pub operation: DeltaOperation,
+    /// Transaction ids that appear with the changes, even where no row changes.
+    pub transactions: Vec<Transaction>,
 }
 
 /// Carries out changes and commits them; tells how many rows were changed, added and removed.
@@ -87,6 +89,7 @@ pub async fn rewrite(session: &Session, changes: RowChanges) -> Result<u64> {
         target,
         plan,
         operation,
+        transactions,
     } = &changes;
     let base = target.base()?.clone();
     let schema = target.stored_schema()?;
@@ -135,7 +138,7 @@ pub async fn rewrite(session: &Session, changes: RowChanges) -> Result<u64> {
             return Err(error);
         }
     }
-    if marks.changes == 0 {
+    if marks.changes == 0 && transactions.is_empty() {
         return Ok(0);
     }
     let mut actions: Vec<Action> = base
@@ -153,16 +156,25 @@ pub async fn rewrite(session: &Session, changes: RowChanges) -> Result<u64> {
         base,
         operation: operation.clone(),
         actions,
-        transactions: Vec::new(),
+        transactions: transactions.clone(),
         reads: Reads::Rows,
     };
-    if let Err(error) = commit(&target.table, changes_made).await {
-        if matches!(error, Error::Conflict(_)) {
+    match commit(&target.table, changes_made).await {
+        Ok(Outcome::Committed(_)) => Ok(marks.changes),
+        Ok(Outcome::AlreadyDone(_)) => {
             write::discard(&target.table, &written).await;
+            Err(Error::Conflict(format!(
+                "another writer has committed the same work to {} meanwhile; look at what is there now",
+                target.table.name()
+            )))
         }
-        return Err(error);
+        Err(error) => {
+            if matches!(error, Error::Conflict(_)) {
+                write::discard(&target.table, &written).await;
+            }
+            Err(error)
+        }
     }
-    Ok(marks.changes)
 }
 
 fn lock(marks: &Mutex<Marks>) -> std::sync::MutexGuard<'_, Marks> {

@@ -151,12 +151,18 @@ impl Scope {
 
     /// Starts a plan.
     pub async fn run(&self, plan: &LogicalPlan) -> Result<Answer> {
+        Ok(self.start(plan).await?.0)
+    }
+
+    /// Starts a plan; its operators tell what they cost once the rows are read.
+    pub async fn start(&self, plan: &LogicalPlan) -> Result<(Answer, Arc<dyn ExecutionPlan>)> {
         inference::admit(&self.state, plan, &self.task_context()).await?;
         let physical = self.physical(plan).await?;
         if let Some(query) = &self.query {
             query.note_plan(&physical, || plan_hash(plan));
         }
         let context = self.task_context();
+        let operators = Arc::clone(&physical);
         let stream = match distributed::is_distributed(&physical) {
             true => distributed::run(&self.state, plan, physical, context)?,
             false => execute_stream(physical, context)?,
@@ -174,15 +180,16 @@ impl Scope {
                 },
             )
         });
-        Ok(Answer {
+        let answer = Answer {
             stream: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream)),
             schema,
-        })
+        };
+        Ok((answer, operators))
     }
 }
 
 /// Equal for plans that print alike.
-fn plan_hash(plan: &LogicalPlan) -> String {
+pub fn plan_hash(plan: &LogicalPlan) -> String {
     let digest = Sha256::digest(plan.display_indent().to_string());
     digest
         .iter()

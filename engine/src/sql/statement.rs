@@ -4,13 +4,16 @@ use datafusion::sql::parser::{CopyToSource, CopyToStatement, DFParserBuilder, St
 use datafusion::sql::sqlparser::ast::{CreateView, Expr, ObjectName, Statement as Ast, Value};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{IsOptional, Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use super::dialect::LakeDialect;
 use super::{bind, clauses, depth, models, resolve};
 use crate::error::{Error, Result};
+use crate::jobs;
 use crate::tables::Moment;
 
+/// `SHOW JOBS`.
+const JOBS: &str = "SELECT * FROM system.jobs ORDER BY job";
 /// `SHOW QUERIES`.
 const LIVE_QUERIES: &str = "SELECT * FROM system.queries ORDER BY enqueued_at";
 
@@ -37,6 +40,13 @@ pub enum Statement {
         /// How long removed files stay; the table's own retention where not given.
         retain_hours: Option<u64>,
         /// Only list what would be deleted.
+        dry_run: bool,
+    },
+    /// `MAINTAIN [TABLE] [t] [DRY RUN]`.
+    Maintain {
+        /// The table; all without.
+        table: Option<ObjectName>,
+        /// Only tell what would be done.
         dry_run: bool,
     },
     /// `CHECKPOINT t`.
@@ -69,6 +79,15 @@ pub enum Statement {
     ShowModels,
     /// `EXPLAIN INFERENCE query`.
     ExplainInference(Box<Plain>),
+    /// `CREATE [OR REPLACE] JOB [IF NOT EXISTS] j [OPTIONS (…)] AS …`.
+    CreateJob(Box<CreateJob>),
+    /// `DROP JOB [IF EXISTS] j`.
+    DropJob {
+        /// The job.
+        name: String,
+        /// Whether it may be gone already.
+        if_exists: bool,
+    },
     /// `COPY INTO t FROM 'glob'[, …] [OPTIONS (key value, …)]`.
     CopyInto {
         /// The table; `chains`.
@@ -80,7 +99,32 @@ pub enum Statement {
     },
 }
 
+/// What `CREATE JOB` says.
+#[derive(Debug, Clone)]
+pub struct CreateJob {
+    /// The job.
+    pub name: String,
+    /// Whether it takes the place of one of its name.
+    pub or_replace: bool,
+    /// Whether one of its name stays.
+    pub if_not_exists: bool,
+    /// Settings of its header.
+    pub settings: Vec<(String, String)>,
+    /// Its statement, as it was written.
+    pub sql: String,
+}
+
 impl Statement {
+    /// Whether it only asks: SELECT, VALUES and the like.
+    pub fn is_query(&self) -> bool {
+        match self {
+            Self::Plain(plain) => {
+                matches!(plain.as_ref(), Plain::Statement(inner) if matches!(inner.as_ref(), Ast::Query(_)))
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it looks after other statements: `KILL QUERY`, `SHOW QUERIES`.
     pub fn is_oversight(&self) -> bool {
         match self {
@@ -113,7 +157,7 @@ pub fn parse(sql: &str) -> Result<Vec<Statement>> {
         if parser.parser.peek_token_ref().token == Token::EOF {
             return Ok(statements);
         }
-        let statement = match of_the_lake(&mut parser.parser)? {
+        let statement = match of_the_lake(&mut parser.parser, sql)? {
             Some(statement) => statement,
             None => {
                 let mut statement = parser.parse_statement()?;
@@ -154,16 +198,21 @@ fn view_text(statement: &Plain) -> Option<String> {
 }
 
 /// Parses the statements that DataFusion's parser does not know; `None` leaves the text untouched.
-fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
+fn of_the_lake(parser: &mut Parser<'_>, sql: &str) -> Result<Option<Statement>> {
     let (first, second) = (spelled(parser, 0), spelled(parser, 1));
+    let is_replaced = second == "OR" && spelled(parser, 2) == "REPLACE";
+    if first == "CREATE" && (second == "JOB" || is_replaced && spelled(parser, 3) == "JOB") {
+        return create_job(parser, sql, is_replaced).map(Some);
+    }
     let words = match (first.as_str(), second.as_str()) {
         ("DESCRIBE" | "DESC", "HISTORY" | "DETAIL")
         | ("COPY", "INTO")
         | ("KILL", "QUERY")
-        | ("SHOW", "QUERIES" | "MODELS")
+        | ("SHOW", "QUERIES" | "MODELS" | "JOBS")
         | ("CREATE" | "DROP", "MODEL")
+        | ("DROP", "JOB")
         | ("EXPLAIN", "INFERENCE") => 2,
-        ("OPTIMIZE" | "VACUUM" | "CHECKPOINT" | "RESTORE" | "COPY", _) => 1,
+        ("OPTIMIZE" | "VACUUM" | "MAINTAIN" | "CHECKPOINT" | "RESTORE" | "COPY", _) => 1,
         ("PIVOT", _) => return Err(resolve::unsupported(clauses::PIVOT)),
         ("UNPIVOT", _) => return Err(resolve::unsupported(clauses::UNPIVOT)),
         _ => return Ok(None),
@@ -174,14 +223,23 @@ fn of_the_lake(parser: &mut Parser<'_>) -> Result<Option<Statement>> {
     let statement = match (first.as_str(), second.as_str()) {
         ("OPTIMIZE", _) => optimize(parser)?,
         ("VACUUM", _) => vacuum(parser)?,
+        ("MAINTAIN", _) => maintain(parser)?,
         ("CHECKPOINT", _) => Statement::Checkpoint(parser.parse_object_name(false)?),
         ("RESTORE", _) => restore(parser)?,
         ("COPY", "INTO") => copy_into(parser)?,
         ("KILL", _) => Statement::Kill(parser.parse_literal_string()?),
         ("CREATE", _) => models::parse_create(parser)?,
-        ("DROP", _) => models::parse_drop(parser)?,
+        ("DROP", "MODEL") => models::parse_drop(parser)?,
+        ("DROP", _) => {
+            let if_exists = parser.parse_keywords(&[Keyword::IF, Keyword::EXISTS]);
+            Statement::DropJob {
+                name: job_name(parser)?,
+                if_exists,
+            }
+        }
         ("EXPLAIN", _) => models::parse_explain(parser)?,
         ("SHOW", "MODELS") => Statement::ShowModels,
+        ("SHOW", "JOBS") => return parse(JOBS).map(|mut statements| statements.pop()),
         ("SHOW", _) => return parse(LIVE_QUERIES).map(|mut statements| statements.pop()),
         ("COPY", _) => copy_to(parser)?,
         (_, "DETAIL") => Statement::Detail(parser.parse_object_name(false)?),
@@ -225,6 +283,56 @@ fn expect_word(parser: &mut Parser<'_>, expected: &str) -> Result<(), ParserErro
     }
     let found = parser.peek_token();
     parser.expected(expected, found)
+}
+
+/// Names of jobs keep their case: they are names of files and objects.
+fn job_name(parser: &mut Parser<'_>) -> Result<String> {
+    let name = parser.parse_identifier()?.value;
+    jobs::check_name(&name).map_err(Error::Invalid)
+}
+
+fn create_job(parser: &mut Parser<'_>, sql: &str, or_replace: bool) -> Result<Statement> {
+    for _ in 0..if or_replace { 4 } else { 2 } {
+        parser.advance_token();
+    }
+    let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
+    let name = job_name(parser)?;
+    let settings = match parser.parse_keyword(Keyword::OPTIONS) {
+        true => options(parser)?,
+        false => Vec::new(),
+    };
+    parser.expect_keyword(Keyword::AS)?;
+    let start = offset(sql, parser.peek_token().span.start);
+    let end = loop {
+        let next = parser.peek_token();
+        match next.token {
+            Token::EOF => break sql.len(),
+            Token::SemiColon => break offset(sql, next.span.start),
+            _ => parser.advance_token(),
+        }
+    };
+    Ok(Statement::CreateJob(Box::new(CreateJob {
+        name,
+        or_replace,
+        if_not_exists,
+        settings,
+        sql: sql.get(start..end).unwrap_or_default().trim().to_string(),
+    })))
+}
+
+/// Where in a text a line and column of the tokenizer's are.
+fn offset(sql: &str, at: Location) -> usize {
+    let (line, column) = (at.line.saturating_sub(1), at.column.saturating_sub(1));
+    let before: usize = sql
+        .split_inclusive('\n')
+        .take(usize::try_from(line).unwrap_or(usize::MAX))
+        .map(str::len)
+        .sum();
+    let rest = sql.get(before..).unwrap_or_default();
+    let within = rest
+        .char_indices()
+        .nth(usize::try_from(column).unwrap_or(usize::MAX));
+    before + within.map_or(rest.len(), |(index, _)| index)
 }
 
 fn optimize(parser: &mut Parser<'_>) -> Result<Statement> {
@@ -281,6 +389,21 @@ fn vacuum(parser: &mut Parser<'_>) -> Result<Statement> {
         retain_hours,
         dry_run,
     })
+}
+
+fn maintain(parser: &mut Parser<'_>) -> Result<Statement> {
+    let _ = parser.parse_keyword(Keyword::TABLE);
+    let is_named = spelled(parser, 0) != "DRY"
+        && !matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF);
+    let table = match is_named {
+        true => Some(parser.parse_object_name(false)?),
+        false => None,
+    };
+    let dry_run = word(parser, "DRY");
+    if dry_run {
+        expect_word(parser, "RUN")?;
+    }
+    Ok(Statement::Maintain { table, dry_run })
 }
 
 fn restore(parser: &mut Parser<'_>) -> Result<Statement> {

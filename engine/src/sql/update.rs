@@ -76,6 +76,7 @@ pub async fn update(session: &Session, statement: &Update) -> Result<RowChanges>
         target,
         plan,
         operation,
+        transactions: Vec::new(),
     })
 }
 

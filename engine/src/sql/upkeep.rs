@@ -1,4 +1,4 @@
-//! `OPTIMIZE`, `VACUUM`, `CHECKPOINT`, `RESTORE`, `DESCRIBE HISTORY` and `DESCRIBE DETAIL`.
+//! `OPTIMIZE`, `VACUUM`, `MAINTAIN`, `CHECKPOINT`, `RESTORE`, `DESCRIBE HISTORY` and `DESCRIBE DETAIL`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,9 @@ use datafusion::sql::sqlparser::ast::{Expr, ObjectName};
 
 use super::target::{Target, split};
 use super::{Scope, Statement};
+use crate::catalog::SCHEMAS;
 use crate::error::{Error, Result};
+use crate::lifecycle::{self, Maintain, Maintained};
 use crate::policy::Deed;
 use crate::session::{Answer, Session};
 use crate::tables::maintenance::{self, Optimize, Vacuum};
@@ -26,6 +28,14 @@ const OPTIMIZED: [&str; 6] = [
 ];
 const VACUUMED: [&str; 3] = ["files_deleted", "bytes_deleted", "retained_hours"];
 const CHECKPOINTED: [&str; 1] = ["version"];
+const MAINTAINED: [&str; 6] = [
+    "rows_expired",
+    "files_compacted",
+    "files_expected",
+    "files_after",
+    "files_deleted",
+    "bytes_deleted",
+];
 
 /// What these statements answer; `None` for other statements, and those that only describe.
 pub fn schema(statement: &Statement) -> Option<SchemaRef> {
@@ -36,6 +46,12 @@ pub fn schema(statement: &Statement) -> Option<SchemaRef> {
         }
         Statement::Vacuum { .. } => numbers(&VACUUMED),
         Statement::Checkpoint(_) => numbers(&CHECKPOINTED),
+        Statement::Maintain { .. } => {
+            let mut fields = vec![Field::new("table", DataType::Utf8, false)];
+            fields.extend(numbers(&MAINTAINED));
+            fields.push(Field::new("notes", DataType::Utf8, true));
+            fields
+        }
         Statement::Restore(..) => {
             let mut fields = numbers(&["restored_version"]);
             fields.push(Field::new("changed", DataType::Boolean, false));
@@ -129,6 +145,53 @@ pub async fn vacuum(
 pub async fn checkpoint(session: &Session, name: &ObjectName) -> Result<Answer> {
     let table = any_table(session, name, Deed::Write).await?;
     counts(CHECKPOINTED, [maintenance::checkpoint(&table).await?])
+}
+
+/// `MAINTAIN [t] [DRY RUN]`: a row for each table.
+pub async fn maintain(
+    session: &Session,
+    name: Option<&ObjectName>,
+    dry_run: bool,
+) -> Result<Answer> {
+    let tables = match name {
+        Some(name) => vec![
+            any_table(session, name, Deed::Write)
+                .await?
+                .name()
+                .to_string(),
+        ],
+        None => {
+            let [users, own] = SCHEMAS;
+            for schema in [users, own] {
+                session.caller().grants.check(Deed::Write, schema, "*")?;
+            }
+            Vec::new()
+        }
+    };
+    let options = Maintain { tables, dry_run };
+    let (done, _) = lifecycle::maintain(session.require_lake()?, session, &options).await?;
+    let number = |of: fn(&Maintained) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(done.iter().map(of)))
+    };
+    let names = StringArray::from_iter_values(done.iter().map(|table| &table.table));
+    let notes: StringArray = done
+        .iter()
+        .map(|table| Some(table.notes.join("; ")).filter(|notes| !notes.is_empty()))
+        .collect();
+    let values = [
+        number(|table| table.rows_expired),
+        number(|table| table.files_compacted),
+        number(|table| table.files_expected),
+        number(|table| table.files_after),
+        number(|table| table.files_deleted),
+        number(|table| table.bytes_deleted),
+    ];
+    let mut columns: Vec<(&str, ArrayRef, bool)> = vec![("table", Arc::new(names), false)];
+    for (name, values) in MAINTAINED.into_iter().zip(values) {
+        columns.push((name, values, false));
+    }
+    columns.push(("notes", Arc::new(notes), true));
+    Answer::rows(RecordBatch::try_from_iter_with_nullable(columns)?)
 }
 
 /// `RESTORE t TO …`.

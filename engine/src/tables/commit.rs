@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::measures;
 
 /// Key in `commitInfo` under which a commit carries its own id.
-const COMMIT_ID: &str = "paratopeCommit";
+pub(crate) const COMMIT_ID: &str = "paratopeCommit";
 /// Attempts before a busy table is given up.
 const ATTEMPTS: u32 = 200;
 /// Attempts after errors whose outcome is unknown (time-outs, server errors).

@@ -11,6 +11,7 @@ use deltalake::kernel::StructType;
 use super::columns;
 use super::layout::{PLAIN_COLUMNS, SORT_COLUMNS};
 use crate::error::{Error, Result};
+use crate::lifecycle::{RETAIN, Retention};
 
 /// Table property: rows are never removed or changed.
 pub const APPEND_ONLY: &str = "delta.appendOnly";
@@ -36,6 +37,8 @@ enum Domain {
     Plain,
     /// Columns as deltalake's statistics can name them.
     Statistics,
+    /// How long rows are kept.
+    Retention,
 }
 
 const KNOWN: &[(&str, Domain)] = &[
@@ -54,6 +57,7 @@ const KNOWN: &[(&str, Domain)] = &[
     ("delta.setTransactionRetentionDuration", Domain::Interval),
     ("delta.targetFileSize", Domain::Count),
     (PLAIN_COLUMNS, Domain::Plain),
+    (RETAIN, Domain::Retention),
     (SORT_COLUMNS, Domain::Sortable),
 ];
 
@@ -182,6 +186,7 @@ pub fn check(key: &str, value: &str, schema: &StructType) -> Result<()> {
         Domain::Interval => format!(
             "write 'interval N seconds', minutes, hours, days or weeks, like 'interval 7 days', up to {LONGEST_DAYS} days"
         ),
+        Domain::Retention => return Retention::parse(value, schema).map(|_| ()),
         Domain::OneOf(values) if values.contains(&value) => return Ok(()),
         Domain::OneOf(values) => format!("write one of '{}'", values.join("', '")),
         kind @ (Domain::Sortable | Domain::Plain | Domain::Statistics) => {

@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use engine::config::Config;
 
 use super::logging::Reader;
-use super::{config, function, ingest, init, model, query, quickstart, serve, worker};
+use super::{
+    config, function, ingest, init, job, maintain, model, query, quickstart, serve, table, worker,
+};
 
 /// An analytical query engine for antibody discovery.
 ///
@@ -73,6 +75,9 @@ pub enum Command {
     Serve(serve::Serve),
     Worker(worker::Worker),
     Model(model::Model),
+    Job(job::Job),
+    Table(table::Table),
+    Maintain(maintain::Maintain),
     Function(function::Function),
     Config(config::ConfigCommand),
 }

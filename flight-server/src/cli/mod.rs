@@ -12,8 +12,10 @@ mod function;
 mod ingest;
 mod init;
 mod interrupt;
+mod job;
 mod log_thread;
 mod logging;
+mod maintain;
 mod model;
 mod output;
 mod progress;
@@ -23,6 +25,7 @@ mod serve;
 
 mod shell;
 mod shipped;
+mod table;
 mod worker;
 
 use std::process::ExitCode;
@@ -84,6 +87,9 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Serve(command) => command.run(&cli.shared).await,
         Command::Worker(command) => command.run(&cli.shared).await,
         Command::Model(command) => command.run(&cli.shared).await,
+        Command::Job(command) => command.run(&cli.shared).await,
+        Command::Table(command) => command.run(&cli.shared).await,
+        Command::Maintain(command) => command.run(&cli.shared).await,
         Command::Function(command) => command.run(&cli.shared).await,
         Command::Config(command) => command.run(&cli.shared),
     }

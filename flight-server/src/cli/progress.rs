@@ -57,6 +57,25 @@ impl Bar {
         })
     }
 
+    /// Follows a run of a job, once it takes long.
+    pub fn of_job(progress: &Arc<engine::jobs::Progress>) -> Self {
+        let progress = Arc::clone(progress);
+        Self::start(Arc::default(), move |stopped| {
+            let started = Instant::now();
+            if happens(stopped, LONG_QUERY) {
+                return;
+            }
+            loop {
+                let seconds = started.elapsed().as_secs_f64();
+                draw_line(&super::job::message(&progress.counts(), seconds));
+                if happens(stopped, INTERVAL) {
+                    break;
+                }
+            }
+            above(|| {});
+        })
+    }
+
     /// Follows a query, once it takes long; its rows are [added](Self::add) as they come.
     pub fn of_query() -> Self {
         let rows = Arc::new(AtomicU64::new(0));

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -37,6 +38,12 @@ pub struct Serve {
     /// (`paratope worker --join`)
     #[arg(long, value_name = "URL,…", value_delimiter = ',')]
     workers: Vec<String>,
+    /// Folder with jobs, one `.sql` file each, that run when they are due
+    #[arg(long, value_name = "DIR")]
+    jobs: Option<PathBuf>,
+    /// Run no jobs here: other servers of the lake do
+    #[arg(long)]
+    no_scheduler: bool,
     /// What the lines of the log look like, on stderr
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -52,6 +59,10 @@ impl Serve {
         if !self.workers.is_empty() {
             config.cluster.workers = self.workers;
         }
+        if self.jobs.is_some() {
+            config.jobs.folder = self.jobs;
+        }
+        config.jobs.scheduler &= !self.no_scheduler;
         let settings = &config.server;
         let scheme = match settings.tls.certificate {
             Some(_) => "grpc+tls",

@@ -17,7 +17,6 @@ use deltalake::kernel::{Action, EagerSnapshot, Metadata};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 
-use self::scan::{ChangeFile, Changes};
 use super::features;
 use super::files::{self, partition_of};
 use super::versions::resolve_in;
@@ -27,7 +26,7 @@ use crate::tables::{Moment, Table};
 
 mod scan;
 
-pub use scan::{CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION};
+pub use scan::{CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, ChangeFile, Changes};
 
 /// Table property: whether writers record which rows they change.
 const RECORDS_CHANGES: &str = "delta.enableChangeDataFeed";

@@ -21,10 +21,15 @@ mod vacuum;
 mod versions;
 mod zorder;
 
+pub(crate) use bins::pack;
 pub use changes::{CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, table_changes};
+pub(crate) use changes::{ChangeFile, Changes};
 pub use checkpoint::checkpoint;
 pub use detail::detail;
+pub(crate) use features::check_reading;
+pub(crate) use files::{DataFile, active as active_files, partition_of};
 pub use history::history;
+pub(crate) use optimize::target_file_bytes;
 pub use optimize::{Optimize, OptimizeSummary, optimize, optimize_guarded};
 pub use restore::{RestoreSummary, restore};
 pub use vacuum::{Vacuum, VacuumSummary, vacuum};

@@ -244,11 +244,16 @@ fn target(snapshot: &EagerSnapshot, options: &Optimize, config: &Config) -> Resu
             _ => Ok(target),
         };
     }
+    Ok(target_file_bytes(snapshot, config))
+}
+
+/// Target size of a table's data files: its `delta.targetFileSize`, else the configuration's.
+pub fn target_file_bytes(snapshot: &EagerSnapshot, config: &Config) -> u64 {
     let property = Table::property(snapshot, TARGET_PROPERTY);
-    Ok(property
+    property
         .and_then(|text| text.parse().ok())
         .filter(|target| *target > 0)
-        .unwrap_or(config.ingest.target_file_bytes))
+        .unwrap_or(config.ingest.target_file_bytes)
 }
 
 /// Groups that are rewritten at once: one more than threads, or one of them would idle while the last group, whose file is

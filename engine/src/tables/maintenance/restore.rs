@@ -5,7 +5,7 @@
 //!
 //! Ids of ingested inputs go back as well, in the same commit: an input that came after the version
 //! is undone ([`transactions::UNDONE`]) and can be ingested again; one that an earlier RESTORE undid is done
-//! again when its rows come back.
+//! again when its rows come back. So do the cursors of jobs that write the table: what went with its rows is computed again.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -24,6 +24,7 @@ use super::vacuum::{END, FILES_ID, START};
 use super::versions::resolve_in;
 use crate::error::{Error, Result};
 use crate::ingest::{self, INPUT_PREFIX};
+use crate::jobs;
 use crate::lake::Lake;
 use crate::tables::commit::{Commit, Outcome, Reads, commit};
 use crate::tables::log::{CONCURRENCY, Log, Provenance, within};
@@ -101,6 +102,8 @@ struct Plan {
     metadata: Option<Action>,
     undone: Vec<String>,
     redone: Vec<(String, i64)>,
+    /// Cursors of jobs that go back.
+    cursors: Vec<Transaction>,
 }
 
 impl Plan {
@@ -139,6 +142,7 @@ impl Plan {
             false => transactions::as_of(&log, version).await?,
         };
         let (undone, redone) = since.inputs(&before);
+        let cursors = since.cursors(&before);
         Ok(Self {
             base,
             adds,
@@ -146,6 +150,7 @@ impl Plan {
             metadata,
             undone,
             redone,
+            cursors,
         })
     }
 
@@ -155,6 +160,7 @@ impl Plan {
             && self.metadata.is_none()
             && self.undone.is_empty()
             && self.redone.is_empty()
+            && self.cursors.is_empty()
     }
 
     fn summary(&self, restored: u64) -> RestoreSummary {
@@ -210,6 +216,7 @@ impl Plan {
             actions,
             transactions: undone
                 .chain(redone)
+                .chain(self.cursors)
                 .chain([id(FILES_ID.to_string(), base)])
                 .collect(),
             reads: Reads::Rows,
@@ -244,7 +251,9 @@ impl Since {
         while let Some((provenance, actions)) = commits.try_next().await? {
             since.note(&provenance, &actions);
         }
-        since.ids.retain(|id, _| id.starts_with(INPUT_PREFIX));
+        since
+            .ids
+            .retain(|id, _| id.starts_with(INPUT_PREFIX) || id.starts_with(jobs::PREFIX));
         Ok(since)
     }
 
@@ -308,7 +317,8 @@ impl Since {
     fn inputs(&self, before: &HashMap<String, Recorded>) -> (Vec<String>, Vec<(String, i64)>) {
         let mut undone = Vec::new();
         let mut redone = Vec::new();
-        for (id, now) in &self.ids {
+        let inputs = self.ids.iter();
+        for (id, now) in inputs.filter(|(id, _)| id.starts_with(INPUT_PREFIX)) {
             let then = before.get(id).filter(|recorded| recorded.is_done());
             match (now.is_done(), then) {
                 (true, None) => undone.push(id.clone()),
@@ -319,6 +329,24 @@ impl Since {
         undone.sort();
         redone.sort();
         (undone, redone)
+    }
+}
+
+impl Since {
+    /// Cursors of jobs, as the earlier version has them: their rows go and come back with the table's.
+    fn cursors(&self, before: &HashMap<String, Recorded>) -> Vec<Transaction> {
+        let mut moved: Vec<Transaction> = self
+            .ids
+            .iter()
+            .filter(|(id, _)| id.starts_with(jobs::PREFIX))
+            .filter_map(|(id, now)| {
+                let then = before.get(id).map_or(UNDONE, |recorded| recorded.version);
+                // Without a time, as they are written: they must not be forgotten.
+                (then != now.version).then(|| Transaction::new(id, then))
+            })
+            .collect();
+        moved.sort_by(|one, other| one.app_id.cmp(&other.app_id));
+        moved
     }
 }
 

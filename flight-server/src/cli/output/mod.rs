@@ -203,6 +203,13 @@ pub fn say(line: impl Display) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A line of text on stderr: what is not data.
+pub fn note(line: impl Display) {
+    super::progress::above(|| {
+        let _ = writeln!(io::stderr(), "{line}");
+    });
+}
+
 /// Columns of the terminal on stdout; `None` where it is none.
 pub fn terminal_width() -> Option<usize> {
     let terminal = console::Term::stdout();

@@ -8,6 +8,7 @@ use crate::script::says_something;
 /// Words after which a relation stands.
 const BEFORE_RELATIONS: &[&str] = &[
     "FROM", "JOIN", "INTO", "UPDATE", "TABLE", "DESCRIBE", "USING", "OPTIMIZE", "VACUUM",
+    "MAINTAIN",
 ];
 /// Of these, the ones after which it may be a call of a table function.
 const BEFORE_CALLS: &[&str] = &["FROM", "JOIN", "USING"];

@@ -94,6 +94,11 @@ impl Changes {
         })
     }
 
+    /// Whether any of the files tells row by row what happened.
+    pub fn has_change_files(&self) -> bool {
+        self.files.iter().any(|file| file.change.is_none())
+    }
+
     /// Values of the constant columns of a file.
     fn values(&self, file: &ChangeFile) -> DFResult<Vec<ScalarValue>> {
         let mut values = file

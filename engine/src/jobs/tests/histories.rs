@@ -1,0 +1,196 @@
+//! Histories of writers, a compactor and two runners over a store that fails: whatever the seed, the target is the query over
+//! the source in the end, row for row. A seed that fails is printed; `PARATOPE_SEED=n` runs it alone, `PARATOPE_HISTORIES=n`
+//! that many.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use url::Url;
+
+use super::faulty::Faulty;
+use super::{job, rows, run, sql_of};
+use crate::config::Config;
+use crate::jobs::Job;
+use crate::jobs::incremental::Guards;
+use crate::jobs::run::is_transient;
+use crate::lake::Lake;
+use crate::session::Session;
+use crate::storage::{Access, Storage};
+
+/// Histories of one run of the tests.
+const HISTORIES: u64 = 25;
+/// Steps of a history.
+const STEPS: usize = 7;
+const QUERY: &str = "SELECT k, v * 2 AS w FROM src WHERE v % 3 <> 0";
+
+/// A process: a lake as it knows it, over a store that may fail it.
+struct Process {
+    lake: Arc<Lake>,
+    session: Session,
+}
+
+impl Process {
+    async fn start(store: Arc<dyn ObjectStore>) -> crate::Result<Self> {
+        let mut config = Config::default();
+        config.query.threads = 1;
+        let storage = Storage::with_store(Url::parse("memory:///").unwrap(), store)?;
+        let lake = Lake::of_storage(&config, storage).await?;
+        let access = Access::nothing(&config)?;
+        let session = Session::new(Some(Arc::clone(&lake)), &config, access)?;
+        Ok(Self { lake, session })
+    }
+}
+
+/// Work that is killed after some turns.
+struct Killed<F> {
+    work: Pin<Box<F>>,
+    turns: u32,
+}
+
+impl<F: Future> Future for Killed<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.turns == 0 {
+            return Poll::Ready(None);
+        }
+        self.turns -= 1;
+        self.work.as_mut().poll(context).map(Some)
+    }
+}
+
+/// A lake with an empty source, as all histories begin.
+async fn beginning() -> InMemory {
+    let store = Arc::new(InMemory::new());
+    let config = Config::default();
+    let url = Url::parse("memory:///").unwrap();
+    let storage = Storage::with_store(url, Arc::clone(&store) as _).unwrap();
+    let lake = Lake::in_storage(&config, storage).await.unwrap();
+    let access = Access::nothing(&config).unwrap();
+    let session = Session::new(Some(lake), &config, access).unwrap();
+    sql_of(&session, "CREATE TABLE src (k BIGINT, v BIGINT)")
+        .await
+        .unwrap();
+    store.fork()
+}
+
+/// Plays a history; gives the rows of the target and those it should have, and how many faults there were.
+async fn play(store: &InMemory, seed: u64, guards: Guards) -> (Vec<String>, Vec<String>, u64) {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let inner: Arc<dyn ObjectStore> = Arc::new(store.fork());
+    let is_on = Arc::new(AtomicBool::new(true));
+    let faulty = Faulty::new(Arc::clone(&inner), seed, Arc::clone(&is_on));
+    let faults: Arc<AtomicU64> = Arc::clone(&faulty.faults);
+    let faulty: Arc<dyn ObjectStore> = Arc::new(faulty);
+    let job = job(
+        "-- target: out\n-- mode: incremental on src\n-- chunk: 1",
+        QUERY,
+    );
+    let mut next_key = 0;
+    for _ in 0..STEPS {
+        let writes: Vec<String> = (0..dice.random_range(1..4))
+            .map(|_| {
+                let values: Vec<String> = (0..dice.random_range(1..4))
+                    .map(|_| {
+                        next_key += 1;
+                        format!("({next_key}, {})", dice.random_range(0..1_000))
+                    })
+                    .collect();
+                format!("INSERT INTO src VALUES {}", values.join(", "))
+            })
+            .collect();
+        let compacts = dice.random_range(0..3) == 0;
+        let turns = [dice.random_range(1..400), dice.random_range(1..400)];
+        let writer = async {
+            // A writer that fails may or may not have written: the source says.
+            let Ok(process) = Process::start(Arc::clone(&faulty)).await else {
+                return;
+            };
+            for write in &writes {
+                let _ = sql_of(&process.session, write).await;
+            }
+            if compacts {
+                let _ = sql_of(&process.session, "OPTIMIZE src").await;
+            }
+        };
+        let runner = |turns: u32| {
+            let (faulty, job) = (Arc::clone(&faulty), job.clone());
+            Killed {
+                work: Box::pin(async move { attempt(faulty, &job, guards).await }),
+                turns,
+            }
+        };
+        let (first, second) = (runner(turns[0]), runner(turns[1]));
+        let ((), first, second) = tokio::join!(writer, first, second);
+        for error in [first, second]
+            .into_iter()
+            .flatten()
+            .filter_map(Result::err)
+        {
+            // A catalog that is listed as it was a moment ago lacks the table.
+            let is_stale = matches!(error, crate::Error::NotFound(_));
+            assert!(
+                is_transient(&error) || is_stale,
+                "seed {seed}: a passing fault ended a job: {error:?}"
+            );
+        }
+    }
+    is_on.store(false, Ordering::Relaxed);
+    let process = Process::start(inner).await.unwrap();
+    run(&process.lake, &process.session, &job, guards)
+        .await
+        .unwrap();
+    let expected = rows(&process.session, QUERY).await.unwrap();
+    let actual = rows(&process.session, "SELECT k, w FROM out")
+        .await
+        .unwrap();
+    (actual, expected, faults.load(Ordering::Relaxed))
+}
+
+async fn attempt(store: Arc<dyn ObjectStore>, job: &Job, guards: Guards) -> crate::Result<()> {
+    let process = Process::start(store).await?;
+    run(&process.lake, &process.session, job, guards).await?;
+    Ok(())
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[tokio::test]
+async fn whatever_the_store_does_no_row_is_lost_and_none_is_double() {
+    let store = beginning().await;
+    let seeds: Vec<u64> = match number("PARATOPE_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("PARATOPE_HISTORIES").unwrap_or(HISTORIES)).collect(),
+    };
+    let mut faults = 0;
+    for seed in seeds {
+        eprintln!("history of seed {seed}");
+        let (actual, expected, more) = play(&store, seed, Guards::default()).await;
+        assert_eq!(
+            actual, expected,
+            "seed {seed}: PARATOPE_SEED={seed} plays it again"
+        );
+        faults += more;
+    }
+    assert!(faults > 0, "nothing went wrong");
+}
+
+#[tokio::test]
+async fn without_its_guard_two_runners_double_rows() {
+    let store = beginning().await;
+    for seed in 0..40 {
+        let (actual, expected, _) = play(&store, seed, Guards { cursor: false }).await;
+        if actual.len() > expected.len() {
+            return;
+        }
+    }
+    panic!("the cursor is not what keeps rows single");
+}

@@ -1,0 +1,198 @@
+//! Maintenance of tables as one piece of work: rows that have expired, small files, checkpoints, files that nobody needs.
+//!
+//! Rows go first, so that their files are gone when the rest is put together; files are deleted last. Each step is one that a
+//! statement takes too (DELETE, OPTIMIZE, CHECKPOINT, VACUUM), with its guards: nothing here fails a writer.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use datafusion::arrow::array::{AsArray as _, RecordBatch};
+use datafusion::arrow::datatypes::{Int64Type, UInt64Type};
+use futures::TryStreamExt as _;
+
+use super::health::{Health, health};
+use super::retention::Retention;
+use super::retired::{self, Swept};
+use crate::catalog::SCHEMAS;
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::session::Session;
+use crate::sql::quoted;
+use crate::tables::Table;
+use crate::tables::maintenance::{self, Optimize, Vacuum};
+
+/// Log entries behind a checkpoint from which on another is written.
+const CHECKPOINT_AFTER: u64 = 20;
+
+/// What is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Maintain {
+    /// The tables, as `schema.name`; all without.
+    pub tables: Vec<String>,
+    /// Only tell what would be done.
+    pub dry_run: bool,
+}
+
+/// What was done to a table, or would be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Maintained {
+    /// `schema.name`.
+    pub table: String,
+    /// Rows that had expired.
+    pub rows_expired: u64,
+    /// Files that were put together.
+    pub files_compacted: u64,
+    /// Files that it was thought there would be.
+    pub files_expected: u64,
+    /// Files that there are.
+    pub files_after: u64,
+    /// The version of a checkpoint that was written.
+    pub checkpoint: Option<u64>,
+    /// Files deleted.
+    pub files_deleted: u64,
+    /// Their bytes.
+    pub bytes_deleted: u64,
+    /// Why a step was left out, or failed.
+    pub notes: Vec<String>,
+}
+
+/// Maintains tables one after the other; what fails with one does not keep the others from it.
+///
+/// # Errors
+/// A table that is not there; a catalog that cannot be read.
+pub async fn maintain(
+    lake: &Arc<Lake>,
+    session: &Session,
+    options: &Maintain,
+) -> Result<(Vec<Maintained>, Swept)> {
+    lake.refresh_if_changed().await?;
+    let names = match options.tables.is_empty() {
+        false => options.tables.clone(),
+        true => SCHEMAS
+            .iter()
+            .flat_map(|schema| {
+                let names = lake.table_names(schema).into_iter();
+                names.map(move |name| format!("{schema}.{name}"))
+            })
+            .collect(),
+    };
+    let tables = names
+        .iter()
+        .map(|name| lake.table(name))
+        .collect::<Result<Vec<_>>>()?;
+    let mut done = Vec::with_capacity(tables.len());
+    for table in tables {
+        done.push(one(lake, session, &table, options.dry_run).await);
+    }
+    let swept = match options.tables.is_empty() {
+        true => retired::sweep(lake, Utc::now(), options.dry_run).await?,
+        false => Swept::default(),
+    };
+    Ok((done, swept))
+}
+
+async fn one(lake: &Arc<Lake>, session: &Session, table: &Arc<Table>, dry_run: bool) -> Maintained {
+    let mut done = Maintained {
+        table: table.name().to_string(),
+        ..Maintained::default()
+    };
+    let step = |notes: &mut Vec<String>, error: Error| notes.push(error.to_string());
+    match expire(session, table, dry_run).await {
+        Ok(rows) => done.rows_expired = rows,
+        Err(error) => step(&mut done.notes, error),
+    }
+    let before = match health(lake, table).await {
+        Ok(before) => before,
+        Err(error) => {
+            step(&mut done.notes, error);
+            return done;
+        }
+    };
+    done.files_expected = before.files_after;
+    done.files_after = before.files;
+    if before.small_files > 0 {
+        match dry_run {
+            true => done.files_compacted = before.small_files,
+            false => match maintenance::optimize(lake, table, &Optimize::default()).await {
+                Ok(summary) => {
+                    done.files_compacted = summary.files_removed;
+                    if summary.skipped_conflicts > 0 {
+                        done.notes.push(format!(
+                            "{} groups of files were left to writers that changed them meanwhile",
+                            summary.skipped_conflicts
+                        ));
+                    }
+                }
+                Err(error) => step(&mut done.notes, error),
+            },
+        }
+    }
+    if let Err(error) = finish(lake, table, &before, &mut done, dry_run).await {
+        step(&mut done.notes, error);
+    }
+    done
+}
+
+/// A checkpoint where the log is long, and files that nobody needs.
+async fn finish(
+    lake: &Arc<Lake>,
+    table: &Arc<Table>,
+    before: &Health,
+    done: &mut Maintained,
+    dry_run: bool,
+) -> Result<()> {
+    if before.log_entries >= CHECKPOINT_AFTER {
+        done.checkpoint = Some(match dry_run {
+            true => before.version,
+            false => maintenance::checkpoint(table).await?,
+        });
+    }
+    let options = Vacuum {
+        retain: None,
+        dry_run,
+    };
+    let deleted = maintenance::vacuum(lake, table, options).await?;
+    done.files_deleted = deleted.files;
+    done.bytes_deleted = deleted.bytes;
+    if !dry_run {
+        let snapshot = table.snapshot().await?;
+        done.files_after = maintenance::active_files(&snapshot)?.len() as u64;
+    }
+    Ok(())
+}
+
+/// Deletes rows that are older than the table keeps them; tells how many.
+async fn expire(session: &Session, table: &Table, dry_run: bool) -> Result<u64> {
+    let snapshot = table.snapshot().await?;
+    let Some(retention) = Retention::of(&snapshot)? else {
+        return Ok(0);
+    };
+    let expired = retention.expired(Utc::now());
+    let name = match table.name().split_once('.') {
+        Some((schema, name)) => format!("{}.{}", quoted(schema), quoted(name)),
+        None => quoted(table.name()),
+    };
+    let sql = match dry_run {
+        true => format!("SELECT count(*) AS count FROM {name} WHERE {expired}"),
+        false => format!("DELETE FROM {name} WHERE {expired}"),
+    };
+    let statement = session.parse(&sql)?.pop();
+    let statement = statement.ok_or_else(|| Error::Internal("nothing to expire".into()))?;
+    let batches: Vec<RecordBatch> = session
+        .execute(statement)
+        .await?
+        .stream
+        .try_collect()
+        .await?;
+    let count = batches.iter().find_map(|batch| {
+        let counts = batch.columns().first()?;
+        match counts.as_primitive_opt::<UInt64Type>() {
+            Some(counts) => counts.values().first().copied(),
+            None => {
+                let counts = counts.as_primitive_opt::<Int64Type>()?;
+                counts.values().first()?.to_owned().try_into().ok()
+            }
+        }
+    });
+    Ok(count.unwrap_or(0))
+}

@@ -1,0 +1,126 @@
+//! `paratope table health`: the state of tables' files, and what maintenance would gain.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use clap::{Args, Subcommand};
+use engine::Lake;
+use engine::lifecycle::{self, Health};
+
+use super::arguments::Shared;
+use super::exit::Exit;
+use super::maintain::full_name;
+use super::output::{Destination, Format, Output, Tables};
+
+/// Look after single tables
+#[derive(Debug, Args)]
+pub struct Table {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Say what is wrong with the files of tables, and what `paratope maintain` would gain
+    #[command(after_help = "\
+Examples:
+  paratope table health
+  paratope table health chains")]
+    Health {
+        /// Tables; all users' tables without
+        #[arg(value_name = "TABLE")]
+        tables: Vec<String>,
+        /// How rows are written
+        #[arg(long, value_enum)]
+        format: Option<Format>,
+    },
+}
+
+impl Table {
+    /// Runs the command.
+    pub async fn run(self, shared: &Shared) -> anyhow::Result<Exit> {
+        let lake = Lake::open(&shared.load()?).await?;
+        let Verb::Health { tables, format } = self.verb;
+        let names: Vec<String> = match tables.is_empty() {
+            true => lake
+                .table_names("main")
+                .iter()
+                .map(|name| full_name(name))
+                .collect(),
+            false => tables.iter().map(|name| full_name(name)).collect(),
+        };
+        let mut found = Vec::new();
+        for name in &names {
+            found.push(lifecycle::health(&lake, &lake.table(name)?).await?);
+        }
+        let mut output = Output::new(
+            format.unwrap_or_else(|| Format::default_for(None)),
+            Tables::of_rows(0),
+            Destination::stdout(),
+        );
+        output.batch(&rows(&found)?)?;
+        output.commit()?;
+        Ok(Exit::Success)
+    }
+}
+
+fn rows(found: &[Health]) -> anyhow::Result<RecordBatch> {
+    let number = |of: fn(&Health) -> Option<u64>| -> ArrayRef {
+        Arc::new(found.iter().map(of).collect::<UInt64Array>())
+    };
+    let names = StringArray::from_iter_values(found.iter().map(|health| &health.table));
+    let advice: StringArray = found
+        .iter()
+        .map(|health| Some(health.advice().join("; ")).filter(|advice| !advice.is_empty()))
+        .collect();
+    Ok(RecordBatch::try_from_iter_with_nullable([
+        ("table", Arc::new(names) as ArrayRef, false),
+        ("version", number(|health| Some(health.version)), false),
+        ("files", number(|health| Some(health.files)), false),
+        ("bytes", number(|health| Some(health.bytes)), false),
+        ("rows", number(|health| health.rows), true),
+        (
+            "small_files",
+            number(|health| Some(health.small_files)),
+            false,
+        ),
+        (
+            "files_after",
+            number(|health| Some(health.files_after)),
+            false,
+        ),
+        (
+            "partitions",
+            number(|health| Some(health.partitions)),
+            false,
+        ),
+        ("skew", number(|health| Some(health.skew)), false),
+        (
+            "unsorted_files",
+            number(|health| Some(health.unsorted_files)),
+            false,
+        ),
+        (
+            "files_without_statistics",
+            number(|health| Some(health.files_without_statistics)),
+            false,
+        ),
+        (
+            "log_versions",
+            number(|health| Some(health.log_versions)),
+            false,
+        ),
+        (
+            "log_entries",
+            number(|health| Some(health.log_entries)),
+            false,
+        ),
+        ("orphans", number(|health| Some(health.orphans)), false),
+        (
+            "orphan_bytes",
+            number(|health| Some(health.orphan_bytes)),
+            false,
+        ),
+        ("advice", Arc::new(advice) as ArrayRef, true),
+    ])?)
+}
