@@ -16,16 +16,18 @@ use crate::v_domain::{Bounded, Region, cut};
 /// |---|---|---|---|---|---|---|---|---|
 /// | imgt | 27–38 | 56–65 | 105–117 | 27–38 | 56–65 | 105–117 | IMGT | Lefranc et al. 2003 |
 /// | kabat | 31–35 | 50–65 | 95–102 | 24–34 | 50–56 | 89–97 | Kabat | Kabat et al. 1991 |
-/// | chothia | 26–32 | 52–56 | 96–101 | 26–32 | 50–52 | 91–96 | Chothia | Chothia & Lesk 1987, Al-Lazikani et al. 1997 |
-/// | chothia_wide | 26–32 | 52–56 | 95–102 | 24–34 | 50–56 | 89–97 | Chothia | Al-Lazikani et al. 1997 as most tools apply it |
-/// | abm | 26–35 | 50–58 | 95–102 | 24–34 | 50–56 | 89–97 | Martin | Oxford Molecular's AbM; Abhinandan & Martin 2008 |
+/// | chothia | 26–32 | 52–56 | 96–101 | 26–32 | 50–52 | 91–96 | Chothia | consensus of the Martin group, 2021, over Chothia & Lesk 1987 to Al-Lazikani et al. 1997 |
+/// | chothia_wide | 26–32 | 52–56 | 95–102 | 24–34 | 50–56 | 89–97 | Chothia | as SAbDab and AbNumber apply it |
+/// | abm | 26–35 | 50–58 | 95–102 | 24–34 | 50–56 | 89–97 | Martin | Oxford Molecular's AbM, in the Martin group's table |
 /// | contact | 30–35 | 47–58 | 93–101 | 30–36 | 46–55 | 89–96 | Martin | MacCallum, Martin & Thornton 1996, J Mol Biol 262:732 |
 /// | north | 24–42 | 57–69 | 107–138 | 24–42 | 57–72 | 107–138 | AHo | North, Lehmann & Dunbrack 2011, J Mol Biol 406:228 |
-/// | aho | 25–40 | 58–77 | 109–137 | 25–40 | 58–77 | 109–137 | AHo | Honegger & Plückthun 2001, J Mol Biol 309:657 |
+/// | aho | 25–40 | 58–77 | 109–137 | 25–40 | 58–77 | 109–137 | AHo | Dondelinger et al. 2018, Front Immunol 9:2278 |
 ///
 /// Insertions at a position belong to it. `chothia` is the narrow set on which the Martin group settled in 2021
 /// (bioinf.org.uk/abs); tools that report light chains 24–34, 50–56, 89–97 and H3 95–102 as Chothia use the older, wider set,
-/// here `chothia_wide`. A definition does not depend on the numbering that a caller looks at: it brings its own.
+/// here `chothia_wide`. Their table has Kabat, AbM and contact too. `aho` is what the review gives for the numbering of Honegger &
+/// Plückthun (2001, J Mol Biol 309:657); tools draw these borders differently, some within a few residues of `north`. A
+/// definition does not depend on the numbering that a caller looks at: it brings its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Definition {
     /// IMGT, the only one for T cell receptors.
@@ -42,7 +44,7 @@ pub enum Definition {
     Contact,
     /// North: the loops whose conformations cluster.
     North,
-    /// AHo: positions that the numbering's authors set apart.
+    /// AHo: the loops as tabulated for that numbering.
     Aho,
 }
 

@@ -3,17 +3,18 @@
 //! | kind | motif | in a CDR | in a framework | source |
 //! |---|---|---|---|---|
 //! | `n_glycosylation` | `N[^P][ST]` | high | high | Gavel & von Heijne 1990, Protein Eng 3:433 |
-//! | `deamidation` | `NG`; `NS`, `NT`; `NN`, `NH` | high; medium; low | medium; low; low | Robinson & Robinson 2001, PNAS 98:944; Sydow et al. 2014, PLoS ONE 9:e100736 |
+//! | `deamidation` | `NG`; `NS`, `NT`; `NN`, `NH` | high; medium; low | medium; low; low | Robinson & Robinson 2001, PNAS 98:4367; Sydow et al. 2014, PLoS ONE 9:e100736 |
 //! | `isomerization` | `DG`; `DS`; `DT`, `DD`, `DH` | high; medium; low | medium; low; low | Sydow et al. 2014, PLoS ONE 9:e100736 |
-//! | `fragmentation` | `DP` | medium | low | Piszkiewicz, Landon & Smith 1970, BBRC 40:1173 |
-//! | `oxidation` | `M`, `W` | medium | not reported | Chumsae et al. 2007, J Chromatogr B 850:285; Wei et al. 2007, Anal Chem 79:2797 |
+//! | `fragmentation` | `DP` | medium | low | Vlasak & Ionescu 2011, mAbs 3:253 |
+//! | `oxidation` | `M`, `W` | medium | not reported | Xu et al. 2019, mAbs 11:239 |
 //! | `free_cysteine` | `C` | high or medium | high or medium | Zhang & Czupryn 2002, Biotechnol Prog 18:509 |
-//! | `n_terminal_cyclization` | first `Q`; first `E` | | medium; low | Dick et al. 2007, Biotechnol Bioeng 97:544; Chelius et al. 2006, Anal Chem 78:2370 |
-//! | `integrin_binding` | `RGD`, `RYD`, `KGD`, `LDV`, `NGR` | medium | low | Ruoslahti 1996, Annu Rev Cell Dev Biol 12:697; Taub et al. 1989, J Biol Chem 264:259 (RYD); Scarborough et al. 1991, J Biol Chem 266:9359 (KGD); Komoriya et al. 1991, J Biol Chem 266:15075 (LDV); Curnis et al. 2006, J Biol Chem 281:36466 (NGR) |
+//! | `n_terminal_cyclization` | first `Q`; first `E` | | medium; low | Beck & Liu 2019, Antibodies 8:18; Chelius et al. 2006, Anal Chem 78:2370 |
+//! | `integrin_binding` | `RGD`, `RYD`, `KGD`, `LDV`, `NGR` | medium | low | Ruoslahti 1996, Annu Rev Cell Dev Biol 12:697; Taub et al. 1989, J Biol Chem 264:259 (RYD); Scarborough et al. 1991, J Biol Chem 266:9359 (KGD); Wayner et al. 1992, J Cell Biol 116:489 (LDV); Curnis et al. 2006, J Biol Chem 281:36466 (NGR) |
 //!
 //! A cysteine is reported unless it is at 23 or 104 with its partner at the other; severity is high where the domain has an odd
-//! number of cysteines (one must be free) and medium where they may pair. Severities are ranks for sorting, not measurements:
-//! what a motif does depends on its surroundings.
+//! number of cysteines (one must be free) and medium where they may pair. The sources say that a motif is at risk. The severities
+//! are this crate's own ranks for sorting, not measurements: what a motif does depends on its surroundings, and motifs alone
+//! predict too much (Satława et al. 2024, PLoS Comput Biol 20:e1011881).
 
 use crate::error::NumberingError;
 use crate::position::Position;
