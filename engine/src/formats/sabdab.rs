@@ -224,15 +224,26 @@ fn fv(names: &[String], row: &Row<'_>) -> Result<Fv, String> {
     found.resolution = cell("resolution")
         .and_then(|cell| cell.split([',', ' ']).next()?.parse().ok())
         .filter(|value: &f64| value.is_finite() && *value > 0.0);
+    let is_named = cell("antigen_name").is_some();
     for (name, cell) in names.iter().zip(row.cells.clone()) {
         let name = name.as_str();
         let cell = cell.trim();
-        let is_elsewhere = OURS.contains(&name) || ANTIGEN.contains(&name) || name == "affinity";
+        // The name of a hapten takes the place of its component in `antigens`.
+        let is_component = name == "antigen_het_name" && is_named && components(cell);
+        let is_elsewhere =
+            OURS.contains(&name) || ANTIGEN.contains(&name) && !is_component || name == "affinity";
         if !is_elsewhere && !cell.is_empty() && !NULLS.contains(&cell) {
             found.attributes.push((name.to_string(), cell.to_string()));
         }
     }
     Ok(found)
+}
+
+/// Whether a cell names a component for one of the antigens.
+fn components(cell: &str) -> bool {
+    cell.split(BAR)
+        .map(str::trim)
+        .any(|word| !word.is_empty() && !NULLS.contains(&word))
 }
 
 /// The antigens of a row, from their chains, kinds, names and the names of haptens.

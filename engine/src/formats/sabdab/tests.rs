@@ -102,6 +102,23 @@ fn a_row_is_an_fv_with_its_antigen_and_affinity() {
 }
 
 #[test]
+fn a_hapten_with_a_name_keeps_its_component_as_an_attribute() {
+    let hapten = ROW
+        .replace("\tC\tprotein\tNA\t", "\tB\tHapten\tMMP\t")
+        .replace(
+            "receptor tyrosine-protein kinase erbb-2",
+            "N-METHYLMESOPORPHYRIN",
+        );
+    let batch = read(format!("{HEADER}\n{hapten}\n{ROW}\n").as_bytes());
+    let rows = &batch.records;
+    let expected = [["B", "hapten", "N-METHYLMESOPORPHYRIN"].map(String::from)];
+    assert_eq!(antigens(rows, 0), expected);
+    let component = |row| attribute(rows, row, "antigen_het_name");
+    assert_eq!(component(0).as_deref(), Some("MMP"));
+    assert_eq!(component(1), None, "a protein has none");
+}
+
+#[test]
 fn several_antigens_are_taken_apart_and_missing_cells_are_null() {
     let batch = read(format!("{HEADER}\n{TWO}\n").as_bytes());
     let rows = &batch.records;
