@@ -4,6 +4,7 @@
 mod broken;
 mod corpus;
 mod made;
+mod real;
 mod rows;
 mod twins;
 
