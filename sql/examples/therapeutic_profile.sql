@@ -1,6 +1,6 @@
 -- title: HIV antibodies outside what therapeutics look like
--- Flags against the range of the shipped therapeutics, as the Therapeutic Antibody Profiler does (Raybould et al. 2019): CDR-H3
--- length, charge at pH 7.4, isoelectric point and hydropathy of the VH.
+-- Flags against the range of the shipped therapeutics: CDR-H3 length, charge at pH 7.4, isoelectric point and hydropathy of the VH.
+-- The idea is that of the Therapeutic Antibody Profiler (Raybould et al. 2019, PNAS 116:4025), whose other properties need a structure.
 WITH properties AS (
   SELECT study_id, sequence_id,
          character_length(cdr3_aa)                 AS cdrh3_length,

@@ -154,7 +154,7 @@ See the columns of a table, and the functions:
   {program} function list ab_
 Ask on and on, with completion and history (\\? lists the commands, \\q leaves):
   {program} query{lake}
-Ingest your own files (FASTA, AIRR TSV, OAS; plain, gzip or zstd):
+Ingest your own files (FASTA, AIRR, OAS, 10x, PDB, mmCIF, tables; plain, gzip or zstd):
   {program} ingest{lake} --study my_study --species human PATH…
 Look into a file without ingesting it:
   {program} query -c \"SELECT * FROM read_fasta('PATH') LIMIT 5\""
