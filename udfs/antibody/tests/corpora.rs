@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use antibody::{
-    Chain, Compared, Locus, Region, Scheme, VDomain, first_v_domain, identity, liabilities,
-    numberer, passes, v_domains,
+    Chain, Compared, Definition, Locus, Region, Scheme, VDomain, first_v_domain, identity,
+    liabilities, numberer, passes, regions, v_domains,
 };
 
 /// A file of the corpus, decompressed; `None` (said on stderr) without a corpus.
@@ -212,4 +212,43 @@ fn full_length_chains_of_the_pdb_have_one_v_domain_unless_they_are_single_chain_
     let antibodies_lost = unnumbered.iter().filter(|name| name.contains("antibody"));
     assert_eq!(antibodies_lost.count(), 0, "{unnumbered:#?}");
     assert!(unnumbered.len() <= 24, "{unnumbered:#?}");
+}
+
+/// SAbDab and AbNumber give North's CDRs in Chothia's numbers; ours are written in AHo's.
+#[test]
+fn the_cdrs_of_north_are_the_same_by_two_numberings() {
+    const HEAVY: [(u16, u16); 3] = [(23, 35), (50, 58), (93, 102)];
+    const LIGHT: [(u16, u16); 3] = [(24, 34), (49, 56), (89, 97)];
+    let mut compared = 0;
+    for file in ["H", "K", "L"] {
+        let Some(text) = corpus(&format!("numbering/ab_{file}_imgt.csv")) else {
+            return;
+        };
+        for line in text.lines().skip(1) {
+            let seq = line.split(',').nth(1).unwrap().as_bytes();
+            let (Ok(chothia), Ok(north)) = (
+                numberer().number(seq, Scheme::Chothia),
+                regions(seq, Definition::North),
+            ) else {
+                continue;
+            };
+            let spans = match chothia.locus.chain() {
+                Chain::Heavy => HEAVY,
+                _ => LIGHT,
+            };
+            for (index, (first, last)) in spans.into_iter().enumerate() {
+                // Without a CDR that the sequence does not hold whole.
+                let Some(cdr) = &north.sequences[2 * index + 1] else {
+                    continue;
+                };
+                let residues = chothia.residues(seq);
+                let within =
+                    residues.filter(|(position, _)| (first..=last).contains(&position.number));
+                let expected: String = within.map(|(_, residue)| char::from(residue)).collect();
+                assert_eq!(*cdr, expected, "{line:.20}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 12_000, "{compared} CDRs");
 }
