@@ -180,7 +180,9 @@ impl Evaluation {
 
     /// Version of paratope, the functions of ours that the query calls, and the models and schemes that it names in them.
     pub fn computed_by(&self) -> Result<String> {
-        let ours: BTreeSet<String> = udfs::all()
+        // Their names alone, which do not depend on the models that there are.
+        let no_models: Arc<dyn udfs::plm::Models> = Arc::new(udfs::plm::NoModels);
+        let ours: BTreeSet<String> = udfs::all(&no_models)
             .iter()
             .map(|function| function.name().to_string())
             .collect();

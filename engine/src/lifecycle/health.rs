@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::tables::Table;
+use crate::tables::layout::SORT_COLUMNS;
 use crate::tables::log::Log;
 use crate::tables::maintenance::{DataFile, Vacuum, active_files, pack, target_file_bytes, vacuum};
-use crate::tables::write::SORT_COLUMNS;
 
 /// Log entries behind the newest checkpoint that readers have to replay before it is worth a word.
 const LONG_LOG: u64 = 100;

@@ -3,7 +3,7 @@
 pub mod columns;
 pub mod commit;
 pub mod definitions;
-mod layout;
+pub(crate) mod layout;
 pub mod log;
 pub mod maintenance;
 pub mod metadata;
