@@ -57,7 +57,6 @@ async fn a_query_that_is_repeated_reads_no_data_again_on_one_process_and_on_node
     assert!(
         metrics.contains("paratope_cache_requests_total{cache=\"object_range\",outcome=\"hit\"}")
     );
-    drop(single);
 
     let without = "[cache]\nmemory_bytes = 0\n";
     let (_, again) = asked(&s3, &Server::over(paratope.clone(), folder(), without)).await;
@@ -70,4 +69,23 @@ async fn a_query_that_is_repeated_reads_no_data_again_on_one_process_and_on_node
     let (cold, warm) = asked(&s3, &cluster).await;
     assert!(!cold.is_empty());
     assert_eq!(warm, [""; 0]);
+    // EXPLAIN ANALYZE tells what each scan had from the cache, here and on nodes.
+    for server in [&single, &cluster] {
+        let mut client = server.client().await;
+        let analyzed = client
+            .query(&format!("EXPLAIN ANALYZE {ALL}"))
+            .await
+            .unwrap();
+        let plan = analyzed.texts("plan").concat();
+        let counts = |name: &str| -> Vec<u64> {
+            let named = format!("{name}=");
+            let values = plan.split(named.as_str()).skip(1);
+            values
+                .map(|rest| rest.split(|it: char| !it.is_ascii_digit()).next().unwrap())
+                .map(|digits| digits.parse().unwrap())
+                .collect()
+        };
+        assert!(counts("cached_ranges").iter().sum::<u64>() > 0, "{plan}");
+        assert_eq!(counts("fetched_ranges").iter().sum::<u64>(), 0, "{plan}");
+    }
 }

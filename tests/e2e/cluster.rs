@@ -105,7 +105,7 @@ async fn queries_give_the_same_rows_on_one_process_and_on_three_nodes_over_s3() 
     assert_eq!(states.texts("state"), ["ready"; 3]);
     let loads = "SELECT count(*) FROM system.nodes WHERE tasks = 0 AND cached_bytes >= 0";
     assert_eq!(cluster.value(loads).await, "3");
-    let mut queries = generated(120);
+    let mut queries = generated(300);
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/examples")).unwrap()
     {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();

@@ -9,6 +9,7 @@
 //! | `spread` | how a scan is split over tasks |
 //! | `affinity` | which task reads what: what its node has read before |
 //! | `retry` | queries that outlive a node |
+//! | `parts` | results that nodes give to clients themselves |
 //! | `live` | `system.nodes` |
 //! | `node` | a node's side |
 
@@ -17,6 +18,7 @@ mod channels;
 mod cluster;
 mod live;
 mod node;
+mod parts;
 mod planner;
 mod retry;
 mod spread;
@@ -24,6 +26,8 @@ mod spread;
 pub use cluster::{Cluster, Node, NodeState};
 pub(crate) use live::LiveNodes;
 pub use node::{VERSION, worker};
+pub(crate) use parts::parts;
+pub use parts::{Part, compute};
 pub(crate) use planner::distributed;
 pub(crate) use retry::{is_distributed, run};
 

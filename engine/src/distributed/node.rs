@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use datafusion::error::Result as DFResult;
 use datafusion::execution::{FunctionRegistry as _, SessionState};
-use datafusion_distributed::{DistributedExt as _, Worker, WorkerQueryContext};
+use datafusion_distributed::{
+    DistributedExt as _, Worker, WorkerPlanRewriteEvent, WorkerPlanRewriteEventResponse,
+    WorkerQueryContext,
+};
 
 use super::channels::Channels;
 use crate::error::Result;
 use crate::inference::{InferenceCodec, Models};
 use crate::session::Sessions;
 use crate::storage::IoThreads;
+use crate::tables::sink::SinkCodec;
+use crate::tables::with_counted_readers;
 
 /// Nodes work together only where this is equal.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -49,6 +54,10 @@ fn session(
     let mut state = builder
         .with_distributed_channel_resolver(Arc::clone(channels) as Arc<_>)
         .with_distributed_user_codec(InferenceCodec)
+        .with_distributed_user_codec(SinkCodec)
+        .with_distributed_worker_plan_rewrite_handler(|event: WorkerPlanRewriteEvent<'_>| {
+            with_counted_readers(event.plan).map(WorkerPlanRewriteEventResponse::new)
+        })
         .build();
     for function in udfs::all(library) {
         state.register_udf(function)?;

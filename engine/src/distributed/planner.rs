@@ -28,6 +28,7 @@ use super::retry::is_distributed;
 use super::spread::{self, COST};
 use crate::config::ClusterConfig;
 use crate::inference::{self, InferenceCodec, physical_plan};
+use crate::tables::sink::{DeltaWriteExec, SinkCodec};
 
 tokio::task_local! {
     /// A plan of this process that is to be distributed.
@@ -68,6 +69,7 @@ pub(crate) fn distributed(state: SessionState, cluster: &Arc<Cluster>) -> Result
         .with_distributed_scale_up_leaf_node_handler(spread)
         .with_distributed_route_tasks_handler(route)
         .with_distributed_user_codec(InferenceCodec)
+        .with_distributed_user_codec(SinkCodec)
         .build();
     // Subqueries that should give one value and give several would not be noticed as joins.
     let mut builder = SessionStateBuilder::new_from_existing(state);
@@ -123,6 +125,11 @@ impl QueryPlanner for Planner {
             );
             return Ok(local);
         }
+        // Rows are written where they are computed.
+        let local = match local.downcast_ref::<DeltaWriteExec>() {
+            Some(write) => write.spread(),
+            None => local,
+        };
         let distributing = self.distributing.create_physical_plan(plan, session);
         LOCAL.scope(local, COST.scope(cost, distributing)).await
     }

@@ -1,12 +1,14 @@
 //! A query whose node goes away is sent again to those that are left, as long as none of its rows was given.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::error::{DataFusionError, Result as DFResult};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan, execute_stream};
 use datafusion_distributed::DistributedExec;
 use futures::{StreamExt as _, stream};
 use tonic::{Code, Status};
@@ -16,6 +18,7 @@ use super::cluster::Cluster;
 use crate::error::{Error, is_of_store};
 use crate::inference;
 use crate::queries;
+use crate::tables::sink;
 
 /// How often a query is sent again.
 const AGAIN: usize = 2;
@@ -50,6 +53,8 @@ struct Run {
     nodes: Vec<Url>,
     again: usize,
     gave_rows: bool,
+    /// What a plan that writes has told, which is of use as a whole only: where it begins again, other files are written.
+    held: Option<VecDeque<RecordBatch>>,
 }
 
 /// Starts a distributed plan; `logical` is what it was made of.
@@ -72,19 +77,28 @@ pub(crate) fn run(
         nodes: ready(state),
         again: AGAIN,
         gave_rows: false,
+        held: sink::is_sink(logical).then(VecDeque::new),
     };
     let rows = stream::unfold(Some(run), |run| async move {
         let mut run = run?;
         loop {
-            match run.rows.next().await? {
-                Ok(batch) => {
-                    run.gave_rows |= batch.num_rows() > 0;
-                    return Some((Ok(batch), Some(run)));
-                }
-                Err(error) => match run.recover(error).await {
+            match run.rows.next().await {
+                Some(Ok(batch)) => match &mut run.held {
+                    Some(held) => held.push_back(batch),
+                    None => {
+                        run.gave_rows |= batch.num_rows() > 0;
+                        return Some((Ok(batch), Some(run)));
+                    }
+                },
+                Some(Err(error)) => match run.recover(error).await {
                     Ok(()) => {}
                     Err(error) => return Some((Err(error), None)),
                 },
+                None => {
+                    let held = run.held.as_mut()?.pop_front()?;
+                    run.rows = Box::pin(EmptyRecordBatchStream::new(held.schema()));
+                    return Some((Ok(held), Some(run)));
+                }
             }
         }
     });
@@ -128,6 +142,9 @@ impl Run {
             "a node was lost: the query is sent to those that are left"
         );
         self.nodes = ready;
+        if let Some(held) = &mut self.held {
+            held.clear();
+        }
         let physical = inference::planned(&self.state, &self.logical).await?;
         self.rows = execute_stream(physical, Arc::clone(&self.context))?;
         Ok(())

@@ -34,6 +34,6 @@ mod shares;
 pub(crate) use calls::{cost, is_expensive};
 pub(crate) use codec::InferenceCodec;
 pub(crate) use estimate::{Counted, Estimate, admit, estimate};
-pub(crate) use exec::UseInference;
+pub(crate) use exec::{InferenceExec, UseInference};
 pub(crate) use models::Models;
 pub(crate) use planner::{InferencePlanner, physical_plan, planned};

@@ -12,6 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _};
 
 use super::lift::lift;
+use crate::tables::sink::SinkPlanner;
 
 /// DataFusion's planner, behind [`lift`].
 #[derive(Debug)]
@@ -50,7 +51,7 @@ pub(crate) async fn physical_plan(
     session: &dyn Session,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = lift(plan.clone())?;
-    DefaultPhysicalPlanner::default()
+    DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(SinkPlanner)])
         .create_physical_plan(&plan, session)
         .await
 }

@@ -1,5 +1,6 @@
 //! The one session factory.
 
+mod client_options;
 pub(crate) mod copy;
 mod external;
 mod files;
@@ -15,6 +16,7 @@ mod three_valued_in;
 mod yielding;
 
 pub use crate::sql::{Planned, STACK_BYTES, Statement};
+pub use client_options::{ClientOptions, ENDPOINTS, Endpoints};
 pub use functions::FunctionDoc;
 pub use rows::{IngestMode, Rows};
 pub use runtime::{query_memory, resident_memory};
@@ -355,6 +357,7 @@ fn session_config(config: &Config) -> SessionConfig {
     // Columns carry their comments, and those of a UNION's parts differ: DataFusion would take that for a defect of its own
     // where it groups the rows.
     options.execution.skip_physical_aggregate_schema_check = true;
+    options.extensions.insert(ClientOptions::default());
     session
 }
 

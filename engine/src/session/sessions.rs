@@ -130,6 +130,15 @@ impl Sessions {
         Ok(runtime)
     }
 
+    /// A state for parts of others' plans: [`Sessions::lake_runtime`], and no tables.
+    ///
+    /// # Errors
+    /// No lake.
+    pub fn lake_state(&self) -> Result<SessionState> {
+        let state = SessionStateBuilder::new_from_existing(self.template.clone());
+        Ok(state.with_runtime_env(self.lake_runtime()?).build())
+    }
+
     /// A session of `caller`; `queries` are those of its process, where somebody watches them.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use datafusion::logical_expr::{LogicalPlan, SetVariable, Statement};
 use datafusion::prelude::SessionConfig;
 
+use super::client_options::ENDPOINTS;
 use crate::error::{Error, Result};
 
 /// What a setting takes.
@@ -81,6 +82,7 @@ const SETTINGS: &[(&str, Takes)] = &[
     ("datafusion.optimizer.repartition_sorts", Flag),
     ("datafusion.optimizer.repartition_windows", Flag),
     ("datafusion.optimizer.top_down_join_key_reordering", Flag),
+    (ENDPOINTS, Word),
 ];
 
 /// Settings that belong to the process, with what to do instead.
@@ -203,6 +205,7 @@ mod tests {
     #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
     use datafusion::logical_expr::ResetVariable;
 
+    use super::super::client_options::ClientOptions;
     use super::*;
 
     fn set(variable: &str, value: &str) -> LogicalPlan {
@@ -213,12 +216,21 @@ mod tests {
     fn settings() -> Settings {
         let mut config = SessionConfig::new();
         config.options_mut().execution.parquet.pushdown_filters = true;
+        config
+            .options_mut()
+            .extensions
+            .insert(ClientOptions::default());
         Settings::new(&config)
     }
 
     #[test]
     fn every_setting_on_the_list_exists() {
-        let all = SessionConfig::new().options().entries();
+        let mut config = SessionConfig::new();
+        config
+            .options_mut()
+            .extensions
+            .insert(ClientOptions::default());
+        let all = config.options().entries();
         for (key, _) in SETTINGS {
             assert!(all.iter().any(|entry| entry.key == *key), "{key}");
         }

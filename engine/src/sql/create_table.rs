@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     CreateTable, CreateTableOptions, HiveDistributionStyle, Query, Statement as Ast,
 };
 use deltalake::kernel::Action;
-use futures::StreamExt as _;
 
 use super::Scope;
 use super::resolve::unsupported;
@@ -16,9 +15,9 @@ use crate::catalog::{self, CreateMode, NewTable};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::policy::Deed;
-use crate::session::{self, Session};
+use crate::session::Session;
 use crate::tables::commit::{Commit, Reads, append, commit};
-use crate::tables::write::{self, as_stored};
+use crate::tables::sink::{self, SinkTarget};
 use crate::tables::{Table, TableDefinition, columns, properties};
 
 /// Creates a table, with the rows of a query where there is one; tells how many rows.
@@ -52,12 +51,12 @@ async fn from_query(
 ) -> Result<u64> {
     let scope = Scope::new(session).await?;
     let plan = scope.plan_ast(Ast::Query(Box::new(query.clone()))).await?;
-    let answer = scope.run(&plan).await?;
-    let definition = definition(statement, Some(&answer.schema))?;
+    let columns = Arc::clone(plan.schema().inner());
+    let definition = definition(statement, Some(&columns))?;
     let Some(new) = NewTable::begin(lake, &definition, mode).await? else {
         return Ok(0);
     };
-    match fill(session, new.table(), answer).await {
+    match fill(session, &scope, new.table(), plan).await {
         Ok(rows) => match new.publish(lake).await? {
             true => Ok(rows),
             false => Ok(0),
@@ -69,19 +68,11 @@ async fn from_query(
     }
 }
 
-async fn fill(session: &Session, table: &Table, answer: session::Answer) -> Result<u64> {
+async fn fill(session: &Session, scope: &Scope, table: &Table, rows: LogicalPlan) -> Result<u64> {
     let base = table.snapshot().await?;
-    let schema = Table::schema(&base);
-    let stored = Arc::clone(&schema);
-    let rows = answer.stream.map(move |batch| as_stored(&batch?, &stored));
-    let written = write::write_sorted(
-        table,
-        &base,
-        Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
-        session::write_context(session.require_lake()?)?.task_ctx(),
-        session.config().ingest.target_file_bytes,
-    )
-    .await?;
+    let sink = SinkTarget::of(table, &base, session.config())?;
+    let told = scope.run(&sink::write(rows, sink)).await?;
+    let written = sink::collect(table, told.stream).await?;
     if written.adds.is_empty() {
         return Ok(0);
     }

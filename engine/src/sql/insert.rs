@@ -9,14 +9,13 @@ use datafusion::catalog::default_table_source::DefaultTableSource;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Insert, ObjectName, SelectItem, SetExpr, Statement as Ast,
     TableObject,
 };
 use deltalake::kernel::Action;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 
 use super::Scope;
 use super::resolve::unsupported;
@@ -25,9 +24,10 @@ use super::template::{Parts, quoted};
 use super::values;
 use crate::catalog::SCHEMAS;
 use crate::error::{Error, Result};
-use crate::session::{self, Session};
+use crate::session::Session;
 use crate::tables::commit::{Commit, Reads, append, commit};
-use crate::tables::write::{self, as_stored};
+use crate::tables::sink::{self, SinkTarget};
+use crate::tables::write;
 use crate::tables::{FILE, LakeTableProvider};
 
 /// Name under which a scope holds the query of an INSERT.
@@ -175,7 +175,7 @@ pub async fn add(session: &Session, rows: NewRows) -> Result<u64> {
     let base = target.base()?.clone();
     let schema = target.stored_schema()?;
     let explained = |error: Error| values::explained(error, plan, &schema, scope.state());
-    let optimized = scope.state().optimize(plan);
+    let optimized = udfs::plm::without_computing(|| scope.state().optimize(plan));
     let optimized = optimized.map_err(|error| explained(error.into()))?;
     // OVERWRITE depends on which rows are there, even where there are none: what another statement
     // found by a condition meanwhile and this one does not remove would be from no serial order.
@@ -184,17 +184,9 @@ pub async fn add(session: &Session, rows: NewRows) -> Result<u64> {
         true => Reads::Rows,
         false => Reads::Nothing,
     };
-    let rows = scope.run(&optimized).await.map_err(explained)?.stream;
-    let stored = Arc::clone(&schema);
-    let rows = rows.map(move |batch| as_stored(&batch?, &stored));
-    let written = write::write_sorted(
-        &target.table,
-        &base,
-        Box::pin(RecordBatchStreamAdapter::new(schema, rows)),
-        session::write_context(session.require_lake()?)?.task_ctx(),
-        session.config().ingest.target_file_bytes,
-    )
-    .await?;
+    let sink = SinkTarget::of(&target.table, &base, session.config())?;
+    let told = scope.run(&sink::write(optimized, sink)).await;
+    let written = sink::collect(&target.table, told.map_err(explained)?.stream).await?;
     let (removes, operation) = match removed {
         Removed::None => (Vec::new(), append()),
         Removed::All => (all_files(target)?, overwrite(None)),

@@ -11,8 +11,9 @@ use datafusion::sql::sqlparser::ast::Statement as Ast;
 
 use super::execute::{carry_out, check, refused, row_changes};
 use super::{Scope, Statement, copy_into, explain, insert, models, upkeep};
+use crate::distributed::{self, Part};
 use crate::error::Result;
-use crate::session::{Answer, Session, names};
+use crate::session::{Answer, ClientOptions, Endpoints, Session, names};
 
 /// A planned statement.
 pub struct Planned {
@@ -133,6 +134,25 @@ impl Planned {
             Work::Rows(planned) => planned.0.pins(),
             _ => BTreeMap::new(),
         }
+    }
+
+    /// The parts of a query that nodes can give to its client themselves, where its session asks for that; `None` where all
+    /// rows come from here.
+    ///
+    /// # Errors
+    /// The statement's.
+    pub async fn parts(self) -> Result<Option<Vec<Part>>> {
+        let Work::Rows(planned) = self.work else {
+            return Ok(None);
+        };
+        let (scope, plan) = *planned;
+        let options = scope.state().config_options();
+        let asked = options.extensions.get::<ClientOptions>();
+        if asked.is_none_or(|it| it.endpoints == Endpoints::Server) {
+            return Ok(None);
+        }
+        let physical = scope.physical(&plan).await?;
+        Ok(distributed::parts(&physical, scope.state())?)
     }
 
     /// Carries it out.

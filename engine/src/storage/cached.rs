@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use datafusion::physical_plan::metrics::Count;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
@@ -16,6 +17,25 @@ use object_store::{
 use uuid::Uuid;
 
 use super::ranges::Ranges;
+
+tokio::task_local! {
+    /// Who reads, and wants to know.
+    static LOOKUPS: Lookups;
+}
+
+/// Look-ups of one reader in the cache.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookups {
+    /// Ranges that were there.
+    pub found: Count,
+    /// Ranges that had to be fetched from the store.
+    pub missed: Count,
+}
+
+/// Counts the look-ups that `reading` makes.
+pub(crate) fn counting<F: Future>(lookups: Lookups, reading: F) -> impl Future<Output = F::Output> {
+    LOOKUPS.scope(lookups, reading)
+}
 
 /// A store of which parts are kept.
 #[derive(Debug)]
@@ -94,6 +114,10 @@ impl ObjectStore for Cached {
             }
             parts.push(part);
         }
+        let _ = LOOKUPS.try_with(|lookups| {
+            lookups.found.add(ranges.len() - missing.len());
+            lookups.missed.add(missing.len());
+        });
         let mut read = match missing.is_empty() {
             true => Vec::new(),
             false => self.inner.get_ranges(location, &missing).await?,

@@ -15,6 +15,7 @@ mod stores;
 
 pub(crate) use access::REFUSAL;
 pub use access::{Access, Mode};
+pub(crate) use cached::{Lookups, counting};
 pub(crate) use fence::refusal;
 pub use io::IoThreads;
 pub use location::{parse, redact};

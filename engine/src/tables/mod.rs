@@ -3,17 +3,20 @@
 pub mod columns;
 pub mod commit;
 pub mod definitions;
+mod layout;
 pub mod log;
 pub mod maintenance;
 pub mod metadata;
 pub mod properties;
 mod protocol;
 mod provider;
+pub(crate) mod sink;
 mod table;
 pub mod transactions;
 pub mod write;
 
 pub use definitions::TableDefinition;
+pub(crate) use provider::with_counted_readers;
 pub use provider::{FILE, LakeTableProvider, ParquetScan, ROW};
 pub use table::{Moment, Table};
 

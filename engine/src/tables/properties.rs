@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{Expr, SqlOption, Value};
 use deltalake::kernel::StructType;
 
 use super::columns;
-use super::write::{PLAIN_COLUMNS, SORT_COLUMNS};
+use super::layout::{PLAIN_COLUMNS, SORT_COLUMNS};
 use crate::error::{Error, Result};
 
 /// Table property: rows are never removed or changed.

@@ -3,7 +3,6 @@
 //! Rows are sorted by partition, then by the table's `paratope.sortColumns`, with spilling beyond
 //! a memory limit; so one partition is open at a time and files cover narrow ranges of values.
 
-use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 
 use datafusion::arrow::array::{Array as _, RecordBatch, RecordBatchOptions, StringArray};
@@ -22,29 +21,17 @@ use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
 use deltalake::datafile::writer::{DeltaWriter, WriterConfig};
 use deltalake::kernel::scalars::ScalarExt;
 use deltalake::kernel::{Add, AddCDCFile, EagerSnapshot};
-use deltalake::table::config::TablePropertiesExt as _;
 use futures::StreamExt as _;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 
 use super::Table;
+use super::layout::FileLayout;
 use super::log::relative;
 use crate::error::{Error, Result};
 
-/// Rows in a row group: large enough to compress well, small enough to skip and to buffer.
-const ROW_GROUP_ROWS: usize = 131_072;
 /// Folder of the change data feed, as the Delta protocol has it.
 const CHANGE_DATA: &str = "_change_data";
-/// Longest prefix of a string kept as its minimum or maximum.
-const STATISTICS_PREFIX: usize = 64;
-/// Table property: columns by which rows are sorted within a partition.
-pub const SORT_COLUMNS: &str = "paratope.sortColumns";
-/// Table property: long, mostly distinct columns, written without dictionary and statistics.
-pub const PLAIN_COLUMNS: &str = "paratope.plainColumns";
-
 /// What was written: not part of the table until it is committed.
 #[derive(Debug, Default)]
 pub struct Written {
@@ -65,12 +52,25 @@ pub async fn write_sorted(
     context: Arc<TaskContext>,
     target_file_bytes: u64,
 ) -> Result<Written> {
-    let input = without_empty_texts(input, snapshot.metadata().partition_columns());
+    let layout = FileLayout::of(snapshot, target_file_bytes);
+    let store = table.log_store().object_store(None);
+    sorted_files(store, &layout, input, context).await
+}
+
+/// Sorts rows and writes them into the folder of a table that `store` is.
+///
+/// # Errors
+/// As [`write_sorted`].
+pub(super) async fn sorted_files(
+    store: Arc<dyn ObjectStore>,
+    layout: &FileLayout,
+    input: SendableRecordBatchStream,
+    context: Arc<TaskContext>,
+) -> Result<Written> {
+    let input = without_empty_texts(input, layout.partition_columns());
     let schema = input.schema();
-    let mut keys = snapshot.metadata().partition_columns().to_vec();
-    keys.extend(Table::column_list(snapshot, SORT_COLUMNS).unwrap_or_default());
-    let sorted = sort(input, &schema, &keys, context)?;
-    write_ordered(table, snapshot, sorted, target_file_bytes).await
+    let sorted = sort(input, &schema, &layout.sort_keys(), context)?;
+    ordered_files(store, layout, sorted).await
 }
 
 /// Writes rows that come partition by partition, in the order in which they come. A target of 0
@@ -84,9 +84,16 @@ pub async fn write_ordered(
     rows: SendableRecordBatchStream,
     target_file_bytes: u64,
 ) -> Result<Written> {
-    let partitions = snapshot.metadata().partition_columns().to_vec();
-    let schema = rows.schema();
-    let mut writer = PartitionedWriter::new(table, snapshot, schema, partitions, target_file_bytes);
+    let layout = FileLayout::of(snapshot, target_file_bytes);
+    ordered_files(table.log_store().object_store(None), &layout, rows).await
+}
+
+async fn ordered_files(
+    store: Arc<dyn ObjectStore>,
+    layout: &FileLayout,
+    rows: SendableRecordBatchStream,
+) -> Result<Written> {
+    let mut writer = PartitionedWriter::new(Arc::clone(&store), layout, rows.schema());
     match writer.drain(rows).await {
         Ok(()) => Ok(writer.written),
         Err(error) => {
@@ -94,7 +101,7 @@ pub async fn write_ordered(
             if let Some(open) = writer.open.take() {
                 let _ = open.abort().await;
             }
-            discard(table, &written).await;
+            discard_from(store.as_ref(), &written).await;
             Err(error)
         }
     }
@@ -111,12 +118,13 @@ pub async fn write_change_data(
     context: Arc<TaskContext>,
     target_file_bytes: u64,
 ) -> Result<Vec<AddCDCFile>> {
-    let partitions = snapshot.metadata().partition_columns().to_vec();
-    let input = without_empty_texts(input, &partitions);
+    let layout = FileLayout::of(snapshot, target_file_bytes);
+    let partitions = layout.partition_columns();
+    let input = without_empty_texts(input, partitions);
     let schema = input.schema();
-    let sorted = sort(input, &schema, &partitions, context)?;
-    let mut writer = PartitionedWriter::new(table, snapshot, schema, partitions, target_file_bytes);
-    writer.store = Arc::new(PrefixStore::new(writer.store, CHANGE_DATA));
+    let sorted = sort(input, &schema, partitions, context)?;
+    let store = PrefixStore::new(table.log_store().object_store(None), CHANGE_DATA);
+    let mut writer = PartitionedWriter::new(Arc::new(store), &layout, schema);
     // Nothing refers to these files before the commit: after an error they fall to VACUUM.
     writer.drain(sorted).await?;
     let files = writer.written.adds.into_iter().map(|add| AddCDCFile {
@@ -131,7 +139,10 @@ pub async fn write_change_data(
 
 /// Deletes files that will not be committed. What cannot be deleted falls to VACUUM.
 pub async fn discard(table: &Table, written: &Written) {
-    let store = table.log_store().object_store(None);
+    discard_from(table.log_store().object_store(None).as_ref(), written).await;
+}
+
+async fn discard_from(store: &dyn ObjectStore, written: &Written) {
     for add in &written.adds {
         // As the store names it: folders of partitions have percent signs.
         let path = relative(&add.path);
@@ -251,37 +262,12 @@ struct PartitionedWriter {
 }
 
 impl PartitionedWriter {
-    fn new(
-        table: &Table,
-        snapshot: &EagerSnapshot,
-        schema: SchemaRef,
-        partitions: Vec<String>,
-        target_file_bytes: u64,
-    ) -> Self {
-        let properties = writer_properties(snapshot);
-        let stats_columns = Table::column_list(snapshot, "delta.dataSkippingStatsColumns");
-        // What the table says counts before what the caller would like; 0 asks for one file.
-        let target = match target_file_bytes {
-            0 => None,
-            bytes => {
-                let of_table = snapshot.table_properties().target_file_size;
-                of_table.or(NonZeroU64::new(bytes))
-            }
-        };
-        let config = WriterConfig::new(
-            Arc::clone(&schema),
-            partitions.clone(),
-            Some(properties),
-            target,
-            None,
-            snapshot.table_properties().num_indexed_cols(),
-            stats_columns,
-        );
+    fn new(store: Arc<dyn ObjectStore>, layout: &FileLayout, schema: SchemaRef) -> Self {
         Self {
-            store: table.log_store().object_store(None),
-            config,
+            store,
+            config: layout.writer_config(Arc::clone(&schema)),
             schema,
-            partitions,
+            partitions: layout.partition_columns().to_vec(),
             open: None,
             open_values: None,
             written: Written::default(),
@@ -352,22 +338,6 @@ impl PartitionedWriter {
         }
         Ok(())
     }
-}
-
-fn writer_properties(snapshot: &EagerSnapshot) -> WriterProperties {
-    let mut builder = WriterProperties::builder()
-        .set_created_by(concat!("paratope ", env!("CARGO_PKG_VERSION")).to_string())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_statistics_truncate_length(Some(STATISTICS_PREFIX))
-        .set_column_index_truncate_length(Some(STATISTICS_PREFIX));
-    for column in Table::column_list(snapshot, PLAIN_COLUMNS).unwrap_or_default() {
-        let path = ColumnPath::from(column);
-        builder = builder
-            .set_column_dictionary_enabled(path.clone(), false)
-            .set_column_statistics_enabled(path, EnabledStatistics::None);
-    }
-    builder.build()
 }
 
 /// A stream as the only partition of a plan; it can be executed once.

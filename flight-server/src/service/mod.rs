@@ -36,10 +36,11 @@ mod session;
 mod statement;
 mod status;
 mod ticket;
-mod transport;
+pub mod transport;
 
 pub use command::probe;
+pub use encode::encode;
 pub use rpc::{Server, ServerParts, Service};
 pub use session::SessionStore;
 pub use status::status;
-pub use ticket::Tickets;
+pub use ticket::{Tickets, What};

@@ -12,13 +12,14 @@ use arrow_flight::sql::{
 };
 use arrow_flight::{
     Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint,
-    FlightInfo, HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+    FlightInfo, HandshakeRequest, HandshakeResponse, Location, PollInfo, PutResult, SchemaResult,
+    Ticket,
 };
 use bytes::Bytes;
 use engine::config::LimitsConfig;
-use engine::distributed::TOKEN_HEADER;
+use engine::distributed::{Part, TOKEN_HEADER};
 use engine::queries::Queries;
-use engine::session::{Caller, Session, Sessions};
+use engine::session::{Caller, ENDPOINTS, Session, Sessions};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use prost::Message;
@@ -230,7 +231,7 @@ impl Service {
         &self,
         call: &Call,
         descriptor: &FlightDescriptor,
-    ) -> Result<(Arc<Schema>, What), Status> {
+    ) -> Result<(Arc<Schema>, What, Vec<Part>), Status> {
         let command = command::of_descriptor(descriptor)?;
         let (text, parameters) = match &command {
             Command::CommandStatementQuery(query) => {
@@ -249,7 +250,7 @@ impl Service {
             }
             other => {
                 let schema = metadata::schema(other)?;
-                return Ok((schema, What::Metadata(descriptor.cmd.clone())));
+                return Ok((schema, What::Metadata(descriptor.cmd.clone()), Vec::new()));
             }
         };
         let session = call.session(&self.server)?;
@@ -257,31 +258,61 @@ impl Service {
             .server
             .compute(async move { statement::describe(&session, &text, parameters).await })
             .await?;
-        Ok((described.schema, What::Statement(described.ticket)))
+        let parts = described.parts.unwrap_or_default();
+        Ok((described.schema, What::Statement(described.ticket), parts))
     }
 
     async fn info(&self, call: &Call, descriptor: FlightDescriptor) -> Result<FlightInfo, Status> {
-        let (schema, what) = self.described(call, &descriptor).await?;
-        let (ticket, end) = self
-            .server
-            .tickets
-            .issue(&call.caller.user, what)
-            .map_err(status)?;
-        let endpoint = FlightEndpoint {
-            ticket: Some(Ticket { ticket }),
-            expiration_time: Some(transport::timestamp(end)),
-            // No location: the client fetches where it asked.
-            ..FlightEndpoint::default()
+        let (schema, what, parts) = self.described(call, &descriptor).await?;
+        let endpoints = match parts.is_empty() {
+            false => self.of_nodes(&call.caller.user, parts)?,
+            true => {
+                let tickets = &self.server.tickets;
+                let (ticket, end) = tickets.issue(&call.caller.user, what).map_err(status)?;
+                vec![FlightEndpoint {
+                    ticket: Some(Ticket { ticket }),
+                    expiration_time: Some(transport::timestamp(end)),
+                    // No location: the client fetches where it asked.
+                    ..FlightEndpoint::default()
+                }]
+            }
         };
         Ok(FlightInfo {
             schema: transport::schema_message(&schema).map_err(|error| status(error.into()))?,
             flight_descriptor: Some(descriptor),
-            endpoint: vec![endpoint],
+            endpoint: endpoints,
             total_records: -1,
             total_bytes: -1,
             ordered: false,
             app_metadata: Bytes::new(),
         })
+    }
+
+    /// An endpoint for each part, at the node that computes it.
+    fn of_nodes(&self, user: &str, parts: Vec<Part>) -> Result<Vec<FlightEndpoint>, Status> {
+        let config = self.server.sessions.shared().config();
+        if config.server.tls.certificate.is_some() {
+            return Err(Status::failed_precondition(format!(
+                "{ENDPOINTS} = 'nodes': this server speaks TLS and nodes do not, so that rows would travel unencrypted; SET {ENDPOINTS} = 'server'"
+            )));
+        }
+        let lifetime = Duration::from_secs(config.server.limits.ticket_lifetime_s);
+        let tickets = Tickets::of_cluster(config.cluster.token.as_deref(), lifetime);
+        let endpoints = parts.into_iter().map(|part| {
+            let uri = match part.node.as_str().strip_prefix("http://") {
+                Some(address) => format!("grpc://{}", address.trim_end_matches('/')),
+                None => part.node.to_string(),
+            };
+            let (ticket, end) = tickets.issue(user, What::Part(part.plan.into()))?;
+            Ok(FlightEndpoint {
+                ticket: Some(Ticket { ticket }),
+                location: vec![Location { uri }],
+                expiration_time: Some(transport::timestamp(end)),
+                app_metadata: Bytes::new(),
+            })
+        });
+        let endpoints: engine::Result<Vec<_>> = endpoints.collect();
+        endpoints.map_err(status)
     }
 
     async fn put(&self, call: &Call, mut stream: Streaming<FlightData>) -> Result<Bytes, Status> {
@@ -498,7 +529,9 @@ impl FlightService for Service {
         }
         let info = self.info(&call, descriptor).await?;
         let endpoint = info.endpoint.first();
-        if let Some(wire) = endpoint.and_then(|endpoint| endpoint.ticket.clone()) {
+        // What nodes give begins when it is fetched.
+        let of_server = endpoint.filter(|endpoint| endpoint.location.is_empty());
+        if let Some(wire) = of_server.and_then(|endpoint| endpoint.ticket.clone()) {
             let ticket = tickets.read(&wire.ticket, user)?;
             if let Some(What::Statement(statement)) = ticket.what.clone() {
                 let ticket = (wire.ticket, ticket);
@@ -506,7 +539,7 @@ impl FlightService for Service {
                 return Ok(Response::new(begun));
             }
         }
-        // Metadata are ready to be fetched.
+        // As metadata, they are ready to be fetched.
         let expiration_time = endpoint.and_then(|endpoint| endpoint.expiration_time);
         Ok(Response::new(PollInfo {
             info: Some(info),
@@ -521,7 +554,7 @@ impl FlightService for Service {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
         let call = self.call(&request).await?;
-        let (schema, _) = self.described(&call, &request.into_inner()).await?;
+        let (schema, ..) = self.described(&call, &request.into_inner()).await?;
         let schema = transport::schema_message(&schema).map_err(|error| status(error.into()))?;
         Ok(Response::new(SchemaResult { schema }))
     }
@@ -538,6 +571,11 @@ impl FlightService for Service {
                 Some(rows) => rows,
                 None => statement::rows(&self.server, &call, ticket, statement).await?,
             },
+            Some(What::Part(_)) => {
+                return Err(Status::invalid_argument(
+                    "this ticket is for a node: fetch it at the location of its endpoint",
+                ));
+            }
             Some(What::Metadata(bytes)) => {
                 let command = command::of_bytes(&bytes)?;
                 let session = call.session(&self.server)?;

@@ -14,6 +14,7 @@ use arrow::ipc::writer::StreamWriter;
 use arrow_flight::FlightData;
 use bytes::Bytes;
 use engine::Error;
+use engine::distributed::Part;
 use engine::queries::{Outcome, Query, Request, Running, Spool};
 use engine::session::{Answer, Planned, Session, Statement};
 use futures::stream;
@@ -38,6 +39,8 @@ pub struct Described {
     pub schema: SchemaRef,
     /// What its ticket says.
     pub ticket: StatementTicket,
+    /// What nodes give of it, where the client asked for that.
+    pub parts: Option<Vec<Part>>,
 }
 
 /// The one statement of a text.
@@ -86,14 +89,16 @@ pub async fn describe(
         };
         let planned = session.plan(first).await?;
         let schema = transport::schema(planned.schema());
+        let ticket = StatementTicket {
+            statement: text.to_string(),
+            parameters,
+            pins: planned.pins().into_iter().collect(),
+            is_change: planned.is_change(),
+        };
         Ok(Described {
-            ticket: StatementTicket {
-                statement: text.to_string(),
-                parameters,
-                pins: planned.pins().into_iter().collect(),
-                is_change: planned.is_change(),
-            },
             schema,
+            ticket,
+            parts: planned.parts().await?,
         })
     };
     match described.await {

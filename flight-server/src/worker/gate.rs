@@ -18,6 +18,8 @@ use tower::Service;
 
 /// A call that begins a task; the others belong to one.
 const BEGIN: &str = "/CoordinatorChannel";
+/// Calls of clients.
+const FLIGHT: &str = "/arrow.flight.protocol.FlightService/";
 /// The call that asks whether a node can be given work.
 const INFO: &str = "/GetWorkerInfo";
 
@@ -82,12 +84,16 @@ impl Keeper {
     }
 
     fn refusal(&self, request: &Request<Body>) -> Option<Status> {
+        let path = request.uri().path();
+        // Clients have no token of the cluster: what they may fetch, their ticket says.
+        if path.starts_with(FLIGHT) {
+            return None;
+        }
         let given = request.headers().get(TOKEN_HEADER);
         let given = given.map(HeaderValue::as_bytes);
         if let Err(refused) = check_token(self.token.as_deref(), given) {
             return Some(refused);
         }
-        let path = request.uri().path();
         let is_new = path.ends_with(BEGIN) || path.ends_with(INFO);
         (is_new && self.drains())
             .then(|| Status::unavailable(format!("this node is {DRAINING}; send the query again")))
@@ -166,11 +172,9 @@ where
         }
         let is_asked = request.uri().path().ends_with(INFO);
         let keeper = Arc::clone(&self.keeper);
-        let task = request
-            .uri()
-            .path()
-            .ends_with(BEGIN)
-            .then(|| Task::begin(&self.keeper));
+        let path = request.uri().path();
+        let task =
+            (path.ends_with(BEGIN) || path.starts_with(FLIGHT)).then(|| Task::begin(&self.keeper));
         // The one that was asked whether it is ready is called.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);

@@ -1,6 +1,7 @@
 //! `paratope worker`: a node of a cluster, which carries out parts of the plans of others.
 
 mod gate;
+mod give;
 mod join;
 
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use arrow_flight::flight_service_server::FlightServiceServer;
 use engine::Lake;
 use engine::config::Config;
 use engine::distributed;
@@ -22,6 +24,7 @@ use crate::server::{Signals, computing};
 use crate::watch::{self, Exposition, Health, upkeep};
 use gate::Gate;
 pub use gate::{Keeper, check_token};
+use give::Giver;
 pub use join::{JOIN, Join};
 
 /// A silent connection is asked so often whether its peer lives,
@@ -70,6 +73,7 @@ pub async fn listen(
     let access = Access::nothing(&config)?;
     let sessions = Arc::new(Sessions::new(Some(Arc::clone(&lake)), &config, access)?);
     let worker = distributed::worker(&sessions, io)?.into_worker_server();
+    let giver = FlightServiceServer::new(Giver::new(&sessions, &config));
     let incoming = Incoming::bind(address, None).await?;
     let address = incoming.local_address();
     let keeper = Keeper::new(token, cpu.handle().clone(), lake);
@@ -98,6 +102,7 @@ pub async fn listen(
                 Gate::before(inner, &kept)
             }))
             .add_service(worker)
+            .add_service(giver)
             .serve_with_incoming_shutdown(incoming, stopped),
     );
     Ok(Listening {

@@ -13,8 +13,8 @@ use super::files;
 use crate::error::Result;
 use crate::storage::redact;
 use crate::tables::Table;
+use crate::tables::layout::SORT_COLUMNS;
 use crate::tables::log::Log;
-use crate::tables::write::SORT_COLUMNS;
 
 /// The newest version of `table` in one row.
 ///

@@ -32,6 +32,8 @@ const ROUNDS: usize = 8;
 /// What rewriting one group may take in all, reading and writing included; fewer groups run at once where
 /// queries have less.
 const GROUP_MEMORY: usize = 1 << 30;
+/// What one writer takes: the row group that it packs, in the columns as they are and packed.
+const WRITER_MEMORY: usize = 768 << 20;
 /// Share of the memory for queries that sorted rows take.
 const SHARE: (usize, usize) = (1, 3);
 /// Most memory for sorted rows: more saves no time. New memory costs about as much as a run on disk, which mostly stays in
@@ -136,6 +138,7 @@ async fn rewrite(
     let threads = threads(lake.config().ingest.threads);
     let at_once = concurrency(lake.config()).min(groups.len()).max(1);
     let memory = sort_memory(lake.config()) / at_once;
+    let writers = threads.min(session::query_memory(lake.config()) / at_once / WRITER_MEMORY);
     let mut running = futures::stream::iter(groups)
         .map(|group| {
             let rewriter = Arc::clone(rewriter);
@@ -146,7 +149,7 @@ async fn rewrite(
                         let room = Room {
                             context,
                             memory,
-                            threads,
+                            writers: writers.max(1),
                         };
                         rewriter.rewrite(&group, &room).await
                     }

@@ -20,7 +20,8 @@ use super::provenance::commit_info;
 use super::zorder::{self, Quantiles};
 use crate::error::{Error, Result};
 use crate::tables::commit::{Commit, Guards, Outcome, Reads, commit_guarded};
-use crate::tables::write::{self, SORT_COLUMNS, Written};
+use crate::tables::layout::SORT_COLUMNS;
+use crate::tables::write::{self, Written};
 use crate::tables::{LakeTableProvider, Table};
 
 /// Tag of a file by which columns its partition was z-ordered.
@@ -65,8 +66,8 @@ pub struct Room {
     pub context: SessionContext,
     /// Memory for rows that are sorted, bytes.
     pub memory: usize,
-    /// Threads.
-    pub threads: usize,
+    /// Files written at once.
+    pub writers: usize,
 }
 
 /// How a group ended.
@@ -147,7 +148,7 @@ impl Rewriter {
             boundaries: Vec::new(),
             target_file_bytes: self.target_file_bytes,
             memory: room.memory,
-            writers: room.threads,
+            writers: room.writers,
         };
         let mut rows = frame.clone().execute_stream_partitioned().await?;
         if let Order::Z(columns) = &self.order {

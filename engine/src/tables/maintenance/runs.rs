@@ -23,7 +23,7 @@ use super::held::Ordered;
 use crate::error::{Error, Result};
 
 /// Rows that move at a time: few, as merging holds some of every run.
-const ROWS: usize = 512;
+const ROWS: usize = 256;
 
 /// Runs, by the range of keys that they belong to.
 pub struct Runs {

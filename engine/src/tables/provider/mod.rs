@@ -6,6 +6,7 @@
 
 mod address;
 mod bounds;
+mod counted;
 mod files;
 mod parquet_scan;
 mod pieces;
@@ -15,6 +16,7 @@ mod types;
 mod widened;
 
 pub use address::{FILE, ROW};
+pub(crate) use counted::with_counted_readers;
 pub use parquet_scan::ParquetScan;
 
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use datafusion::error::Result as DFResult;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::counted::CountedReaders;
 use super::pieces;
 
 /// What to read.
@@ -53,7 +54,7 @@ impl ParquetScan<'_> {
                 global: options,
                 ..Default::default()
             })
-            .with_parquet_file_reader_factory(Arc::new(readers));
+            .with_parquet_file_reader_factory(CountedReaders::new(Arc::new(readers)));
         let groups = pieces::groups(self.files, state.config().target_partitions());
         let mut config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(groups)
