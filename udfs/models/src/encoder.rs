@@ -3,7 +3,8 @@
 //! Tokens of all sequences lie one after another in the linear layers; only the attention sees where a sequence ends. So nothing is padded.
 
 use crate::{
-    ALPHABET, Family, ModelError, Precision, Vocabulary,
+    ALPHABET, Family, ModelError, Place, Precision, Vocabulary,
+    accelerator::Accelerator,
     attention::{Attention, Tokens},
     config::Config,
     embedding::{Embedding, Rotary},
@@ -52,6 +53,8 @@ pub(crate) struct Encoder {
     rotary: Option<Rotary>,
     attention: Attention,
     layers: Vec<Layer>,
+    /// Takes the place of the layers.
+    accelerator: Option<Accelerator>,
     last_norm: Option<Norm>,
     head: Matrix,
     head_norm: Norm,
@@ -76,12 +79,28 @@ impl Encoder {
         config: &Config,
         weights: &Weights,
         precision: Precision,
+        place: Place,
     ) -> Result<Self, ModelError> {
         let level = Level::detect();
         let reader = &mut weights.reader()?;
         let (width, wide) = (config.dimension, config.intermediate);
         // Scores are divided by the square root of a head's width: that is done to what the queries are made with.
         let scale = 1.0 / (config.head() as f32).sqrt();
+        let accelerator = match place {
+            Place::Cpu => None,
+            other => Some(Accelerator::load(config, reader, precision, other)?),
+        };
+        // The head stays on the CPU, in f32 beside an accelerator.
+        let precision = if accelerator.is_some() {
+            Precision::F32
+        } else {
+            precision
+        };
+        let layer_count = if accelerator.is_some() {
+            0
+        } else {
+            config.layers
+        };
         let mut linear = |inputs: usize, names: &[&str]| -> Result<Matrix, ModelError> {
             let (mut rows, mut bias) = (Vec::new(), Vec::new());
             for name in names {
@@ -95,9 +114,7 @@ impl Encoder {
             }
             Ok(Matrix::new(precision, inputs, &rows, &bias))
         };
-        let names: Vec<_> = (0..config.layers)
-            .map(|index| config.layer(index))
-            .collect();
+        let names: Vec<_> = (0..layer_count).map(|index| config.layer(index)).collect();
         let mut matrices = Vec::new();
         for name in &names {
             matrices.push((
@@ -154,15 +171,12 @@ impl Encoder {
                 head: config.head(),
             },
             layers,
+            accelerator,
             last_norm,
             head,
             head_norm: config.norm(reader, head_norm)?,
             decoder,
         })
-    }
-
-    pub fn precision(&self) -> Precision {
-        self.precision
     }
 
     pub fn resident_bytes(&self) -> usize {
@@ -178,7 +192,11 @@ impl Encoder {
             .chain([&self.head, &self.decoder])
             .map(Matrix::resident_bytes);
         let rotary = self.rotary.as_ref().map_or(0, Rotary::resident_bytes);
-        matrices.sum::<usize>() + self.embedding.resident_bytes() + rotary
+        let accelerated = self
+            .accelerator
+            .as_ref()
+            .map_or(0, Accelerator::resident_bytes);
+        accelerated + matrices.sum::<usize>() + self.embedding.resident_bytes() + rotary
     }
 
     /// Computes sequences (token ids one after another, and where each ends) and hands on the wanted rows of the last layer.
@@ -189,7 +207,7 @@ impl Encoder {
         ends: &[usize],
         keep: Keep,
         result: impl FnOnce(&mut Scratch, &[f32]),
-    ) {
+    ) -> Result<(), ModelError> {
         scratch.wanted.clear();
         scratch.wanted_ends.clear();
         let mut start = 0;
@@ -202,10 +220,11 @@ impl Encoder {
             scratch.wanted_ends.push(scratch.wanted.len());
             start = *end;
         }
-        self.pass(scratch, ids, ends);
+        self.pass(scratch, ids, ends)?;
         let hidden = std::mem::take(&mut scratch.hidden);
         result(scratch, &hidden);
         scratch.hidden = hidden;
+        Ok(())
     }
 
     /// Computes a sequence once for each position, the token there masked, and hands on the rows of the masked tokens, some at a time.
@@ -216,8 +235,8 @@ impl Encoder {
         positions: &[usize],
         mask: u32,
         mut result: impl FnMut(&mut Scratch, &[f32]),
-    ) {
-        let at_once = (crate::model::PART_TOKENS / ids.len()).max(1);
+    ) -> Result<(), ModelError> {
+        let at_once = (self.part_tokens() / ids.len()).max(1);
         let (mut copies, mut ends) = (Vec::new(), Vec::new());
         for positions in positions.chunks(at_once) {
             copies.clear();
@@ -232,10 +251,21 @@ impl Encoder {
                 scratch.wanted.push(token);
                 scratch.wanted_ends.push(scratch.wanted.len());
             }
-            self.pass(scratch, &copies, &ends);
+            self.pass(scratch, &copies, &ends)?;
             let hidden = std::mem::take(&mut scratch.hidden);
             result(scratch, &hidden);
             scratch.hidden = hidden;
+        }
+        Ok(())
+    }
+
+    /// Tokens that are computed at once. On the CPU their activations stay in a core's own cache, while each weight that is fetched serves
+    /// them all; an accelerator wants more.
+    pub fn part_tokens(&self) -> usize {
+        if self.accelerator.is_some() {
+            16_384
+        } else {
+            400
         }
     }
 
@@ -262,9 +292,18 @@ impl Encoder {
     }
 
     /// Leaves the wanted rows of the last layer in `scratch.hidden`.
-    fn pass(&self, scratch: &mut Scratch, ids: &[u32], ends: &[usize]) {
+    fn pass(&self, scratch: &mut Scratch, ids: &[u32], ends: &[usize]) -> Result<(), ModelError> {
         self.embedding
             .fill(self.level, ids, ends, &mut scratch.hidden);
+        if let Some(accelerator) = &self.accelerator {
+            let tokens = Tokens {
+                ends,
+                wanted: &scratch.wanted,
+                wanted_ends: &scratch.wanted_ends,
+            };
+            scratch.hidden = accelerator.hidden(&scratch.hidden, tokens)?;
+            return Ok(());
+        }
         let all: Vec<usize> = (0..ids.len()).collect();
         for (index, layer) in self.layers.iter().enumerate() {
             let last = index + 1 == self.layers.len();
@@ -284,6 +323,7 @@ impl Encoder {
         if let Some(norm) = &self.last_norm {
             norm.apply_in_place(self.level, &mut scratch.hidden);
         }
+        Ok(())
     }
 
     /// The attention block of a layer; `hidden` then has the wanted rows only.
