@@ -2,10 +2,14 @@
 //!
 //! Tokens of all sequences lie one after another in the linear layers; only the attention sees where a sequence ends. So nothing is padded.
 
+mod forward;
+#[cfg(test)]
+mod tests;
+
 use crate::{
     ALPHABET, Family, ModelError, Place, Precision, Vocabulary,
     accelerator::Accelerator,
-    attention::{Attention, Tokens},
+    attention::Attention,
     config::Config,
     embedding::{Embedding, Rotary},
     kernels::{Level, normalise::Norm},
@@ -60,9 +64,6 @@ pub(crate) struct Encoder {
     head_norm: Norm,
     decoder: Matrix,
 }
-
-/// Rows that go through the feed-forward block at once, so that its wide layer stays in the cache.
-const WIDE_ROWS: usize = 96;
 
 impl Config {
     pub(crate) fn norm(&self, reader: &mut Reader<'_>, name: &str) -> Result<Norm, ModelError> {
@@ -220,42 +221,10 @@ impl Encoder {
             scratch.wanted_ends.push(scratch.wanted.len());
             start = *end;
         }
-        self.pass(scratch, ids, ends)?;
+        self.pass(scratch, ids, ends, None)?;
         let hidden = std::mem::take(&mut scratch.hidden);
         result(scratch, &hidden);
         scratch.hidden = hidden;
-        Ok(())
-    }
-
-    /// Computes a sequence once for each position, the token there masked, and hands on the rows of the masked tokens, some at a time.
-    pub fn masked(
-        &self,
-        scratch: &mut Scratch,
-        ids: &[u32],
-        positions: &[usize],
-        mask: u32,
-        mut result: impl FnMut(&mut Scratch, &[f32]),
-    ) -> Result<(), ModelError> {
-        let at_once = (self.part_tokens() / ids.len()).max(1);
-        let (mut copies, mut ends) = (Vec::new(), Vec::new());
-        for positions in positions.chunks(at_once) {
-            copies.clear();
-            ends.clear();
-            scratch.wanted.clear();
-            scratch.wanted_ends.clear();
-            for position in positions {
-                let token = copies.len() + position + 1;
-                copies.extend_from_slice(ids);
-                copies[token] = mask;
-                ends.push(copies.len());
-                scratch.wanted.push(token);
-                scratch.wanted_ends.push(scratch.wanted.len());
-            }
-            self.pass(scratch, &copies, &ends)?;
-            let hidden = std::mem::take(&mut scratch.hidden);
-            result(scratch, &hidden);
-            scratch.hidden = hidden;
-        }
         Ok(())
     }
 
@@ -287,111 +256,6 @@ impl Encoder {
             let all = most + sum.ln();
             for logit in row {
                 *logit -= all;
-            }
-        }
-    }
-
-    /// Leaves the wanted rows of the last layer in `scratch.hidden`.
-    fn pass(&self, scratch: &mut Scratch, ids: &[u32], ends: &[usize]) -> Result<(), ModelError> {
-        self.embedding
-            .fill(self.level, ids, ends, &mut scratch.hidden);
-        if let Some(accelerator) = &self.accelerator {
-            let tokens = Tokens {
-                ends,
-                wanted: &scratch.wanted,
-                wanted_ends: &scratch.wanted_ends,
-            };
-            scratch.hidden = accelerator.hidden(&scratch.hidden, tokens)?;
-            return Ok(());
-        }
-        let all: Vec<usize> = (0..ids.len()).collect();
-        for (index, layer) in self.layers.iter().enumerate() {
-            let last = index + 1 == self.layers.len();
-            let (wanted, wanted_ends) = (
-                std::mem::take(&mut scratch.wanted),
-                std::mem::take(&mut scratch.wanted_ends),
-            );
-            let tokens = Tokens {
-                ends,
-                wanted: if last { &wanted } else { &all },
-                wanted_ends: if last { &wanted_ends } else { ends },
-            };
-            self.attend(layer, scratch, tokens);
-            (scratch.wanted, scratch.wanted_ends) = (wanted, wanted_ends);
-            self.feed_forward(layer, scratch);
-        }
-        if let Some(norm) = &self.last_norm {
-            norm.apply_in_place(self.level, &mut scratch.hidden);
-        }
-        Ok(())
-    }
-
-    /// The attention block of a layer; `hidden` then has the wanted rows only.
-    fn attend(&self, layer: &Layer, scratch: &mut Scratch, tokens: Tokens<'_>) {
-        let (level, width) = (self.level, self.width);
-        let Scratch {
-            hidden,
-            other,
-            parts,
-            context,
-            panels,
-            attention,
-            ..
-        } = scratch;
-        if self.order == Order::Before {
-            layer.attention_norm.apply(level, hidden, other);
-            panels.fill(level, self.precision, other, width);
-        } else {
-            panels.fill(level, self.precision, hidden, width);
-        }
-        parts.resize(hidden.len() * 3, 0.0);
-        layer.parts.multiply(level, panels, Finish::Store, parts);
-        if let Some(rotary) = &self.rotary {
-            rotary.apply(parts, tokens.ends, width);
-        }
-        context.resize(tokens.wanted.len() * width, 0.0);
-        self.attention.apply(attention, parts, tokens, context);
-        if tokens.wanted.len() * width != hidden.len() {
-            for (place, token) in tokens.wanted.iter().enumerate() {
-                hidden.copy_within(token * width..(token + 1) * width, place * width);
-            }
-            hidden.truncate(tokens.wanted.len() * width);
-        }
-        panels.fill(level, self.precision, context, width);
-        layer
-            .attention_output
-            .multiply(level, panels, Finish::Add, hidden);
-        if self.order == Order::After {
-            layer.attention_norm.apply_in_place(level, hidden);
-        }
-    }
-
-    /// The feed-forward block of a layer.
-    fn feed_forward(&self, layer: &Layer, scratch: &mut Scratch) {
-        let (level, width) = (self.level, self.width);
-        let Scratch {
-            hidden,
-            other,
-            wide,
-            panels,
-            ..
-        } = scratch;
-        let inner = layer.intermediate.outputs();
-        for hidden in hidden.chunks_mut(WIDE_ROWS * width) {
-            if self.order == Order::Before {
-                layer.output_norm.apply(level, hidden, other);
-                panels.fill(level, self.precision, other, width);
-            } else {
-                panels.fill(level, self.precision, hidden, width);
-            }
-            wide.resize(hidden.len() / width * inner, 0.0);
-            layer
-                .intermediate
-                .multiply(level, panels, Finish::Gelu, wide);
-            panels.fill(level, self.precision, wide, inner);
-            layer.output.multiply(level, panels, Finish::Add, hidden);
-            if self.order == Order::After {
-                layer.output_norm.apply_in_place(level, hidden);
             }
         }
     }
