@@ -31,6 +31,23 @@ def newest_duckdb() -> Path:
     return cache() / "bench-venv" / "newest-duckdb"
 
 
+def model_python() -> Path:
+    """The interpreter of the environment with PyTorch and onnxruntime, made likewise."""
+    folder = cache() / "model-venv"
+    interpreter = folder / "bin" / "python"
+    requirements = HERE / "model_requirements.txt"
+    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    stamp = folder / "stamp"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return interpreter
+    print(f"making the Python environment {folder}", file=sys.stderr)
+    venv.create(folder, with_pip=True, clear=True)
+    pip = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--requirement", str(requirements)], check=True)
+    stamp.write_text(wanted)
+    return interpreter
+
+
 def python() -> Path:
     """The interpreter of the environment, made on the first call and again when the pinned versions change."""
     folder = cache() / "bench-venv"

@@ -1,4 +1,4 @@
-"""Benchmarks of ingest, queries, statements, the Flight SQL server, clusters and jobs, in one command.
+"""Benchmarks of ingest, queries, statements, the Flight SQL server, clusters, jobs and language models, in one command.
 
     python3 tests/benches/run.py all
 
@@ -25,7 +25,7 @@ FORMATS = ("fasta-aa", "fasta-nt", "airr", "oas")
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "jobs", "all"))
+    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "jobs", "models", "all"))
     parser.add_argument("--records", type=int, default=1_000_000, help="records of each file to ingest (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="chains to query and change (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of every engine (default: %(default)s)")
@@ -45,6 +45,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--doget-rows", type=int, default=0, metavar="ROWS", help="fetch so many chains only, where memory is short")
     parser.add_argument("--ingest-rows", type=int, default=500_000, metavar="ROWS", help="rows that clients ingest (default: %(default)s)")
     parser.add_argument("--small-files", type=int, default=100_000, metavar="N", help="files of the table to maintain (default: %(default)s)")
+    parser.add_argument("--fasta", type=Path, metavar="FILE", help="V domains for models, FASTA, perhaps gzip; without it `all` leaves models out")
+    parser.add_argument("--sequences", type=int, default=1_000, help="how many of them to embed (default: %(default)s)")
+    parser.add_argument("--scored", type=int, default=10, help="how many of them to score, each position masked (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each engine of models (default: %(default)s)")
     parser.add_argument("--lake-key", choices=("hash", "version"), default="hash",
                         help="make the lake anew whenever the binary changes, or only when its version does (default: %(default)s)")
     parser.add_argument("--profiles", type=Path, metavar="FOLDER", help="EXPLAIN ANALYZE of each query that is slower than a peer")
@@ -58,7 +62,9 @@ def main() -> None:
     interpreter = environment.python()
     if Path(sys.prefix).resolve() != interpreter.parent.parent.resolve():
         os.execv(interpreter, [str(interpreter), *sys.argv])
-    binary = environment.binary(given.paratope)
+    if given.what == "models" and not given.fasta:
+        sys.exit("models needs --fasta FILE: real V domains are not part of the repository")
+    binary = environment.binary(given.paratope) if given.what != "models" else Path()
     environment.pin(given.threads)
     print(report.machine(given.threads))
     figures: dict[str, object] = {}
@@ -95,6 +101,10 @@ def main() -> None:
         import jobs_bench
 
         figures["jobs"] = jobs_bench.main(binary, given.rows, given.small_files, given.threads)
+    if given.what == "models" or given.what == "all" and given.fasta:
+        import model_bench
+
+        figures["models"] = model_bench.main(given.fasta, given.sequences, given.scored, given.threads, given.rounds)
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1) + "\n")
 

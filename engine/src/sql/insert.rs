@@ -175,7 +175,7 @@ pub async fn add(session: &Session, rows: NewRows) -> Result<u64> {
     let base = target.base()?.clone();
     let schema = target.stored_schema()?;
     let explained = |error: Error| values::explained(error, plan, &schema, scope.state());
-    let optimized = scope.state().optimize(plan);
+    let optimized = udfs::plm::without_computing(|| scope.state().optimize(plan));
     let optimized = optimized.map_err(|error| explained(error.into()))?;
     // OVERWRITE depends on which rows are there, even where there are none: what another statement
     // found by a condition meanwhile and this one does not remove would be from no serial order.

@@ -144,8 +144,9 @@ impl Scope {
         self.plan(Plain::Statement(Box::new(statement))).await
     }
 
-    /// The physical plan of a logical one.
+    /// The physical plan of a logical one, unless it would ask too much of language models.
     pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        inference::admit(&self.state, plan, &self.task_context()).await?;
         Ok(inference::planned(&self.state, plan).await?)
     }
 
@@ -156,7 +157,6 @@ impl Scope {
 
     /// Starts a plan; its operators tell what they cost once the rows are read.
     pub async fn start(&self, plan: &LogicalPlan) -> Result<(Answer, Arc<dyn ExecutionPlan>)> {
-        inference::admit(&self.state, plan, &self.task_context()).await?;
         let physical = self.physical(plan).await?;
         if let Some(query) = &self.query {
             query.note_plan(&physical, || plan_hash(plan));

@@ -14,6 +14,7 @@
 //! # Ok::<(), models::ModelError>(())
 //! ```
 
+mod accelerator;
 mod attention;
 pub mod batches;
 mod config;
@@ -30,6 +31,7 @@ mod scratch;
 pub mod vocabulary;
 mod weights;
 
+pub use accelerator::Place;
 pub use batches::Batches;
 pub use description::{ALPHABET, Description, MAX_WEIGHT_BYTES};
 pub use error::{ModelError, SequenceError};

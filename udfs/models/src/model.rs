@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::{
-    Description, ModelError, Pooling, Precision, SequenceError, Vocabulary,
+    Description, ModelError, Place, Pooling, Precision, SequenceError, Vocabulary,
     config::Config,
     encoder::{Encoder, Keep},
     scratch::{self, Scratch},
@@ -21,6 +21,7 @@ use crate::{
 pub struct Model {
     description: Description,
     vocabulary: Vocabulary,
+    precision: Precision,
     encoder: Encoder,
 }
 
@@ -31,7 +32,15 @@ impl Model {
     /// # Errors
     /// Whatever [`Description::read`] refuses, and a precision that this processor cannot compute in.
     pub fn load(folder: &Path, precision: Precision) -> Result<Self, ModelError> {
-        if !precision.available() {
+        Self::load_on(folder, precision, Place::Cpu)
+    }
+
+    /// [`Model::load`], for a place of choice. On a device only f32 and bf16 are to be had, and a batch is padded to its longest sequence.
+    ///
+    /// # Errors
+    /// As [`Model::load`], and what the device's library reports.
+    pub fn load_on(folder: &Path, precision: Precision, place: Place) -> Result<Self, ModelError> {
+        if place == Place::Cpu && !precision.available() {
             return Err(ModelError::Unavailable {
                 precision,
                 needs: precision.needs(),
@@ -40,10 +49,11 @@ impl Model {
         let config = Config::read(folder)?;
         let weights = Weights::open(folder)?;
         let description = Description::of(&config, &weights)?;
-        let encoder = Encoder::load(&config, &weights, precision)?;
+        let encoder = Encoder::load(&config, &weights, precision, place)?;
         Ok(Self {
             vocabulary: Vocabulary::of(config.family),
             description,
+            precision,
             encoder,
         })
     }
@@ -55,7 +65,7 @@ impl Model {
 
     /// What its linear layers compute in.
     pub fn precision(&self) -> Precision {
-        self.encoder.precision()
+        self.precision
     }
 
     /// Memory that the weights take, in bytes, without the working memory of threads.
@@ -184,9 +194,8 @@ impl Model {
             let (mask, encoder) = (self.vocabulary.mask(), &self.encoder);
             encoder.masked(scratch, &ids, positions, mask, |scratch, hidden| {
                 encoder.log_probs(scratch, hidden, out);
-            });
-        });
-        Ok(())
+            })
+        })
     }
 
     /// Fills each masked residue with the amino acid that is likeliest given all others, all masks at once, as `fill_masks` of the package
@@ -224,7 +233,9 @@ impl Model {
                 ids.clear();
                 ends.clear();
                 for sequence in rest {
-                    if !ids.is_empty() && ids.len() + self.tokens(sequence.len()) > PART_TOKENS {
+                    if !ids.is_empty()
+                        && ids.len() + self.tokens(sequence.len()) > self.encoder.part_tokens()
+                    {
                         break;
                     }
                     self.vocabulary.encode_into(sequence, &mut ids);
@@ -234,11 +245,11 @@ impl Model {
                 self.encoder
                     .hidden(scratch, &ids, &ends, keep, |scratch, hidden| {
                         result(scratch, part, hidden);
-                    });
+                    })?;
                 rest = later;
             }
-        });
-        Ok(())
+            Ok(())
+        })
     }
 }
 
@@ -250,9 +261,6 @@ impl std::fmt::Debug for Model {
             .finish_non_exhaustive()
     }
 }
-
-/// Tokens that are computed at once: their activations stay in a core's own cache, while each weight that is fetched serves them all.
-pub(crate) const PART_TOKENS: usize = 400;
 
 fn of_sequence(source: SequenceError) -> ModelError {
     ModelError::Sequence { index: 0, source }

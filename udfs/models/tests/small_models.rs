@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use models::{Batches, Family, Model, Pooling, Precision, Scoring};
+use models::{Batches, Family, Model, Place, Pooling, Precision, Scoring};
 use safetensors::SafeTensors;
 
 const FOLDERS: [&str; 4] = ["antiberty_12x3", "esm_16x3", "esm_20x2", "esm_64x1"];
@@ -205,6 +205,31 @@ fn a_masked_position_is_one_pass_over_the_sequence_with_a_mask() {
             exact[0] > 1.0 && single[0] > 1.0 && exact != single,
             "{name}"
         );
+    }
+}
+
+#[test]
+fn candle_computes_the_same() {
+    for name in FOLDERS {
+        let small = small(name, Precision::F32);
+        let reference = Model::load_on(&folder(name), Precision::F32, Place::Reference).unwrap();
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        small.model.log_probs(&small.batch(), &mut ours).unwrap();
+        reference.log_probs(&small.batch(), &mut theirs).unwrap();
+        let difference = greatest_difference(&ours, &theirs);
+        assert!(difference < 1e-4, "{name}: {difference}");
+        for pooling in [Pooling::Mean, Pooling::Cls] {
+            (ours, theirs) = (Vec::new(), Vec::new());
+            small
+                .model
+                .embed(&small.batch(), pooling, &mut ours)
+                .unwrap();
+            reference
+                .embed(&small.batch(), pooling, &mut theirs)
+                .unwrap();
+            let difference = greatest_difference(&ours, &theirs);
+            assert!(difference < 1e-4, "{name} {pooling}: {difference}");
+        }
     }
 }
 

@@ -19,11 +19,11 @@ use super::words::Words;
     syntax_example = "plm_embed(seq, model [, pooling])",
     sql_example = r#"```sql
 > SELECT arrow_typeof(plm_embed('EVQLVESGGGLVQPGGSLRLSCAAS', 'antiberty')) AS embedding;
-+--------------------------+
-| embedding                |
-+--------------------------+
-| FixedSizeList(512 x Float32) |
-+--------------------------+
++---------------------------------------+
+| embedding                             |
++---------------------------------------+
+| FixedSizeList(512 x non-null Float32) |
++---------------------------------------+
 > SELECT array_length(r) AS residues, array_length(r[1]) AS numbers FROM (SELECT plm_embed('EVQLV', 'antiberty', 'residues') AS r);
 +----------+---------+
 | residues | numbers |

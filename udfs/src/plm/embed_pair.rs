@@ -18,11 +18,11 @@ use super::words::Words;
     syntax_example = "plm_embed_pair(heavy, light, model [, pooling])",
     sql_example = r#"```sql
 > SELECT arrow_typeof(plm_embed_pair('EVQLVESGGGLVQPGG', 'DIQMTQSPSSLSASVG', 'antiberty')) AS embedding;
-+-------------------------------+
-| embedding                     |
-+-------------------------------+
-| FixedSizeList(1024 x Float32) |
-+-------------------------------+
++----------------------------------------+
+| embedding                              |
++----------------------------------------+
+| FixedSizeList(1024 x non-null Float32) |
++----------------------------------------+
 ```"#,
     argument(
         name = "heavy",

@@ -2,9 +2,14 @@
 //!
 //! Tokens of all sequences lie one after another in the linear layers; only the attention sees where a sequence ends. So nothing is padded.
 
+mod forward;
+#[cfg(test)]
+mod tests;
+
 use crate::{
-    ALPHABET, Family, ModelError, Precision, Vocabulary,
-    attention::{Attention, Tokens},
+    ALPHABET, Family, ModelError, Place, Precision, Vocabulary,
+    accelerator::Accelerator,
+    attention::Attention,
     config::Config,
     embedding::{Embedding, Rotary},
     kernels::{Level, normalise::Norm},
@@ -52,14 +57,13 @@ pub(crate) struct Encoder {
     rotary: Option<Rotary>,
     attention: Attention,
     layers: Vec<Layer>,
+    /// Takes the place of the layers.
+    accelerator: Option<Accelerator>,
     last_norm: Option<Norm>,
     head: Matrix,
     head_norm: Norm,
     decoder: Matrix,
 }
-
-/// Rows that go through the feed-forward block at once, so that its wide layer stays in the cache.
-const WIDE_ROWS: usize = 96;
 
 impl Config {
     pub(crate) fn norm(&self, reader: &mut Reader<'_>, name: &str) -> Result<Norm, ModelError> {
@@ -76,12 +80,28 @@ impl Encoder {
         config: &Config,
         weights: &Weights,
         precision: Precision,
+        place: Place,
     ) -> Result<Self, ModelError> {
         let level = Level::detect();
         let reader = &mut weights.reader()?;
         let (width, wide) = (config.dimension, config.intermediate);
         // Scores are divided by the square root of a head's width: that is done to what the queries are made with.
         let scale = 1.0 / (config.head() as f32).sqrt();
+        let accelerator = match place {
+            Place::Cpu => None,
+            other => Some(Accelerator::load(config, reader, precision, other)?),
+        };
+        // The head stays on the CPU, in f32 beside an accelerator.
+        let precision = if accelerator.is_some() {
+            Precision::F32
+        } else {
+            precision
+        };
+        let layer_count = if accelerator.is_some() {
+            0
+        } else {
+            config.layers
+        };
         let mut linear = |inputs: usize, names: &[&str]| -> Result<Matrix, ModelError> {
             let (mut rows, mut bias) = (Vec::new(), Vec::new());
             for name in names {
@@ -95,9 +115,7 @@ impl Encoder {
             }
             Ok(Matrix::new(precision, inputs, &rows, &bias))
         };
-        let names: Vec<_> = (0..config.layers)
-            .map(|index| config.layer(index))
-            .collect();
+        let names: Vec<_> = (0..layer_count).map(|index| config.layer(index)).collect();
         let mut matrices = Vec::new();
         for name in &names {
             matrices.push((
@@ -154,15 +172,12 @@ impl Encoder {
                 head: config.head(),
             },
             layers,
+            accelerator,
             last_norm,
             head,
             head_norm: config.norm(reader, head_norm)?,
             decoder,
         })
-    }
-
-    pub fn precision(&self) -> Precision {
-        self.precision
     }
 
     pub fn resident_bytes(&self) -> usize {
@@ -178,7 +193,11 @@ impl Encoder {
             .chain([&self.head, &self.decoder])
             .map(Matrix::resident_bytes);
         let rotary = self.rotary.as_ref().map_or(0, Rotary::resident_bytes);
-        matrices.sum::<usize>() + self.embedding.resident_bytes() + rotary
+        let accelerated = self
+            .accelerator
+            .as_ref()
+            .map_or(0, Accelerator::resident_bytes);
+        accelerated + matrices.sum::<usize>() + self.embedding.resident_bytes() + rotary
     }
 
     /// Computes sequences (token ids one after another, and where each ends) and hands on the wanted rows of the last layer.
@@ -189,7 +208,7 @@ impl Encoder {
         ends: &[usize],
         keep: Keep,
         result: impl FnOnce(&mut Scratch, &[f32]),
-    ) {
+    ) -> Result<(), ModelError> {
         scratch.wanted.clear();
         scratch.wanted_ends.clear();
         let mut start = 0;
@@ -202,40 +221,20 @@ impl Encoder {
             scratch.wanted_ends.push(scratch.wanted.len());
             start = *end;
         }
-        self.pass(scratch, ids, ends);
+        self.pass(scratch, ids, ends, None)?;
         let hidden = std::mem::take(&mut scratch.hidden);
         result(scratch, &hidden);
         scratch.hidden = hidden;
+        Ok(())
     }
 
-    /// Computes a sequence once for each position, the token there masked, and hands on the rows of the masked tokens, some at a time.
-    pub fn masked(
-        &self,
-        scratch: &mut Scratch,
-        ids: &[u32],
-        positions: &[usize],
-        mask: u32,
-        mut result: impl FnMut(&mut Scratch, &[f32]),
-    ) {
-        let at_once = (crate::model::PART_TOKENS / ids.len()).max(1);
-        let (mut copies, mut ends) = (Vec::new(), Vec::new());
-        for positions in positions.chunks(at_once) {
-            copies.clear();
-            ends.clear();
-            scratch.wanted.clear();
-            scratch.wanted_ends.clear();
-            for position in positions {
-                let token = copies.len() + position + 1;
-                copies.extend_from_slice(ids);
-                copies[token] = mask;
-                ends.push(copies.len());
-                scratch.wanted.push(token);
-                scratch.wanted_ends.push(scratch.wanted.len());
-            }
-            self.pass(scratch, &copies, &ends);
-            let hidden = std::mem::take(&mut scratch.hidden);
-            result(scratch, &hidden);
-            scratch.hidden = hidden;
+    /// Tokens that are computed at once. On the CPU their activations stay in a core's own cache, while each weight that is fetched serves
+    /// them all; an accelerator wants more.
+    pub fn part_tokens(&self) -> usize {
+        if self.accelerator.is_some() {
+            16_384
+        } else {
+            400
         }
     }
 
@@ -257,101 +256,6 @@ impl Encoder {
             let all = most + sum.ln();
             for logit in row {
                 *logit -= all;
-            }
-        }
-    }
-
-    /// Leaves the wanted rows of the last layer in `scratch.hidden`.
-    fn pass(&self, scratch: &mut Scratch, ids: &[u32], ends: &[usize]) {
-        self.embedding
-            .fill(self.level, ids, ends, &mut scratch.hidden);
-        let all: Vec<usize> = (0..ids.len()).collect();
-        for (index, layer) in self.layers.iter().enumerate() {
-            let last = index + 1 == self.layers.len();
-            let (wanted, wanted_ends) = (
-                std::mem::take(&mut scratch.wanted),
-                std::mem::take(&mut scratch.wanted_ends),
-            );
-            let tokens = Tokens {
-                ends,
-                wanted: if last { &wanted } else { &all },
-                wanted_ends: if last { &wanted_ends } else { ends },
-            };
-            self.attend(layer, scratch, tokens);
-            (scratch.wanted, scratch.wanted_ends) = (wanted, wanted_ends);
-            self.feed_forward(layer, scratch);
-        }
-        if let Some(norm) = &self.last_norm {
-            norm.apply_in_place(self.level, &mut scratch.hidden);
-        }
-    }
-
-    /// The attention block of a layer; `hidden` then has the wanted rows only.
-    fn attend(&self, layer: &Layer, scratch: &mut Scratch, tokens: Tokens<'_>) {
-        let (level, width) = (self.level, self.width);
-        let Scratch {
-            hidden,
-            other,
-            parts,
-            context,
-            panels,
-            attention,
-            ..
-        } = scratch;
-        if self.order == Order::Before {
-            layer.attention_norm.apply(level, hidden, other);
-            panels.fill(level, self.precision, other, width);
-        } else {
-            panels.fill(level, self.precision, hidden, width);
-        }
-        parts.resize(hidden.len() * 3, 0.0);
-        layer.parts.multiply(level, panels, Finish::Store, parts);
-        if let Some(rotary) = &self.rotary {
-            rotary.apply(parts, tokens.ends, width);
-        }
-        context.resize(tokens.wanted.len() * width, 0.0);
-        self.attention.apply(attention, parts, tokens, context);
-        if tokens.wanted.len() * width != hidden.len() {
-            for (place, token) in tokens.wanted.iter().enumerate() {
-                hidden.copy_within(token * width..(token + 1) * width, place * width);
-            }
-            hidden.truncate(tokens.wanted.len() * width);
-        }
-        panels.fill(level, self.precision, context, width);
-        layer
-            .attention_output
-            .multiply(level, panels, Finish::Add, hidden);
-        if self.order == Order::After {
-            layer.attention_norm.apply_in_place(level, hidden);
-        }
-    }
-
-    /// The feed-forward block of a layer.
-    fn feed_forward(&self, layer: &Layer, scratch: &mut Scratch) {
-        let (level, width) = (self.level, self.width);
-        let Scratch {
-            hidden,
-            other,
-            wide,
-            panels,
-            ..
-        } = scratch;
-        let inner = layer.intermediate.outputs();
-        for hidden in hidden.chunks_mut(WIDE_ROWS * width) {
-            if self.order == Order::Before {
-                layer.output_norm.apply(level, hidden, other);
-                panels.fill(level, self.precision, other, width);
-            } else {
-                panels.fill(level, self.precision, hidden, width);
-            }
-            wide.resize(hidden.len() / width * inner, 0.0);
-            layer
-                .intermediate
-                .multiply(level, panels, Finish::Gelu, wide);
-            panels.fill(level, self.precision, wide, inner);
-            layer.output.multiply(level, panels, Finish::Add, hidden);
-            if self.order == Order::After {
-                layer.output_norm.apply_in_place(level, hidden);
             }
         }
     }
