@@ -39,7 +39,10 @@ impl Domains {
         };
         let starts = definition.starts(self.loci[domain]);
         let numbers = || positions.iter().map(|position| position.number);
-        let (first, last) = (numbers().next().unwrap_or(0), numbers().next_back().unwrap_or(0));
+        let (first, last) = (
+            numbers().next().unwrap_or(0),
+            numbers().next_back().unwrap_or(0),
+        );
         Ok(std::array::from_fn(|index| {
             let span = starts[index]..starts[index + 1];
             let is_whole =
