@@ -1,4 +1,4 @@
-"""Benchmarks of ingest, queries, statements, the Flight SQL server, clusters, jobs and language models, in one command.
+"""Benchmarks of ingest, queries, statements, the Flight SQL server, clusters, jobs, language models and numbering, in one command.
 
     python3 tests/benches/run.py all
 
@@ -25,7 +25,7 @@ FORMATS = ("fasta-aa", "fasta-nt", "airr", "oas")
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "jobs", "models", "all"))
+    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "jobs", "models", "numbering", "all"))
     parser.add_argument("--records", type=int, default=1_000_000, help="records of each file to ingest (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="chains to query and change (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of every engine (default: %(default)s)")
@@ -105,6 +105,10 @@ def main() -> None:
         import model_bench
 
         figures["models"] = model_bench.main(given.fasta, given.sequences, given.scored, given.threads, given.rounds)
+    if given.what in ("numbering", "all"):
+        import numbering_bench
+
+        figures["numbering"] = numbering_bench.main([])
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -6,6 +6,8 @@
 //!
 //! - **Lambda 106A** (Kabat et al. 1991; kept by Chothia and Martin): framework 4 of lambda has one position more than that of
 //!   kappa, 106A, which is IMGT 127. ANARCI and immunum call it 107, which is the residue behind it, of the constant region.
+//! - **Kabat loops of three or fewer residues between 105 and 117**: IMGT fills 105, 106 and 117 first, so that Kabat's 93, 94 and 102
+//!   are filled; immunum counts the residues where its alignment left them.
 //! - **AHo 149 in light chains** (Honegger & Plückthun 2001) is the residue behind IMGT 127: given where one follows.
 
 use crate::imgt::{self, CODES, Insertions};

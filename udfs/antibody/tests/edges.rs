@@ -57,6 +57,15 @@ fn an_scfv_has_two_domains_in_the_order_of_the_chain() {
 }
 
 #[test]
+fn a_confidence_is_immunums_to_three_digits() {
+    let found = v_domains(VH.as_bytes()).unwrap()[0].numbering.confidence;
+    let annotator = immunum::Annotator::new(&[immunum::Chain::IGH], immunum::Scheme::IMGT, None);
+    let theirs = annotator.unwrap().number(VH).unwrap().confidence;
+    assert_eq!(format!("{found:.3}"), "0.875");
+    assert_eq!(format!("{found:.3}"), format!("{theirs:.3}"));
+}
+
+#[test]
 fn a_nanobody_is_heavy() {
     assert_eq!(v_domains(VHH.as_bytes()).unwrap()[0].locus(), Locus::Igh);
 }
