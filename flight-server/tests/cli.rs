@@ -51,7 +51,7 @@ fn assert_fails(arguments: &[&str], status: i32, message: &str) {
 
 #[test]
 fn the_help_of_every_command_is_as_reviewed() {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 18] = [
         &[],
         &["quickstart"],
         &["init"],
@@ -63,6 +63,13 @@ fn the_help_of_every_command_is_as_reviewed() {
         &["config"],
         &["config", "show"],
         &["config", "hash"],
+        &["job"],
+        &["job", "run"],
+        &["job", "lint"],
+        &["job", "backfill"],
+        &["table", "health"],
+        &["maintain"],
+        &["serve"],
     ];
     for command in commands {
         let output = run(&[command, &["--help"]].concat());
