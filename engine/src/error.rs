@@ -181,7 +181,8 @@ impl From<DataFusionError> for Error {
                     Ok(of_store) => (*of_store).into(),
                     Err(other) => Self::told(shorten(&other.to_string())),
                 },
-                other => Self::Invalid(shorten(&other.to_string())),
+                // A footer that the store did not give is told in words only.
+                other => Self::told(shorten(&other.to_string())),
             },
             DataFusionError::ResourcesExhausted(m) => Self::Exhausted(m),
             DataFusionError::NotImplemented(m) => Self::Unsupported(m),

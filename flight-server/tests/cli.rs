@@ -70,6 +70,13 @@ fn the_help_of_every_command_is_as_reviewed() {
         &["config"],
         &["config", "show"],
         &["config", "hash"],
+        &["job"],
+        &["job", "run"],
+        &["job", "lint"],
+        &["job", "backfill"],
+        &["table", "health"],
+        &["maintain"],
+        &["serve"],
     ];
     for command in commands {
         let output = run(&[command, &["--help"]].concat());

@@ -21,7 +21,7 @@ pub struct Facts(BTreeMap<String, Fact>);
 pub struct Fact {
     /// Latest moment of the schedule that was done with.
     pub scheduled_at: Option<DateTime<Utc>>,
-    /// Latest start.
+    /// Latest start of a run that came to an end.
     pub started_at: Option<DateTime<Utc>>,
     /// Latest end of a success.
     pub succeeded_at: Option<DateTime<Utc>>,
@@ -33,11 +33,11 @@ pub struct Fact {
     pub run_id: Option<String>,
 }
 
-/// A run that was interrupted is made up for: its moment is not done with.
+/// A run that was interrupted is made up for: its moment is not done with, and what it waited for is not used up.
 const QUERY: &str = "\
 SELECT job,
   max(scheduled_at) FILTER (WHERE status <> 'interrupted') AS scheduled_at,
-  max(started_at) AS started_at,
+  max(started_at) FILTER (WHERE status <> 'interrupted') AS started_at,
   max(ended_at) FILTER (WHERE status = 'succeeded') AS succeeded_at,
   last_value(status ORDER BY started_at) AS status,
   last_value(error ORDER BY started_at) AS error,

@@ -24,7 +24,7 @@ use crate::session::Session;
 use crate::storage::{Access, Storage};
 
 /// Histories of one run of the tests.
-const HISTORIES: u64 = 25;
+const HISTORIES: u64 = 20;
 /// Steps of a history.
 const STEPS: usize = 7;
 const QUERY: &str = "SELECT k, v * 2 AS w FROM src WHERE v % 3 <> 0";
