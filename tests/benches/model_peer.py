@@ -18,7 +18,7 @@ from pathlib import Path
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 BATCH = 8
-"""Sequences of a batch, sorted by length: of 4, 8, 16 and 32 the fastest for onnxruntime, and as good as any for PyTorch."""
+"""Sequences of a batch, sorted by length: faster for onnxruntime than 32 (f32 33 beside 27 sequences a CPU-second, int8 76 beside 55)."""
 
 
 def encode(sequence: str) -> list[int]:
