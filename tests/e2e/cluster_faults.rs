@@ -180,12 +180,12 @@ async fn a_query_beyond_the_memory_of_a_node_fails_alone_and_the_node_goes_on() 
     assert!(nodes.iter_mut().all(Node::is_up));
 }
 
-/// Minutes of work: as many prefixes of each chain.
+/// Minutes of work: thousands of prefixes of each chain, each longer than the last.
 fn minutes() -> String {
-    let numbers = numbers(200);
+    let numbers = numbers(80);
     format!(
-        "SELECT max(ab_cdr3(repeat('Q', CAST(n.value AS INT)) || c.sequence_aa)) AS cdr3 FROM chains c \
-        CROSS JOIN ({numbers}) n GROUP BY c.locus"
+        "SELECT max(ab_cdr3(repeat('Q', CAST(80 * n.value + m.value AS INT)) || c.sequence_aa)) AS cdr3 FROM chains c \
+        CROSS JOIN ({numbers}) n CROSS JOIN ({numbers}) m GROUP BY c.locus"
     )
 }
 

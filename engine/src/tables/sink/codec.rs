@@ -37,6 +37,7 @@ impl PhysicalExtensionCodec for SinkCodec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let encoded: Encoded = serde_json::from_slice(buf)
             .map_err(|error| exec_datafusion_err!("DeltaWriteExec: {error}"))?;
+        encoded.place.is_in_lake()?;
         let [input] = inputs else {
             return Err(internal_datafusion_err!("DeltaWriteExec has one child"));
         };

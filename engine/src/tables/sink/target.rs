@@ -13,6 +13,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::config::Config;
 use crate::storage::LAKE_SCHEME;
@@ -60,16 +61,24 @@ impl SinkTarget {
 }
 
 impl Place {
-    /// The table's folder. Where this came from another node, it can be in the lake of this one and nowhere else: the runtime
-    /// knows no other store of that name.
+    /// What came from another node is written into the lake of this one and nowhere else: of the stores that it knows, only
+    /// the lake's has such a name.
+    ///
+    /// # Errors
+    /// Another store.
+    pub fn is_in_lake(&self) -> Result<()> {
+        match Url::parse(&self.store) {
+            Ok(url) if url.scheme() == LAKE_SCHEME => Ok(()),
+            _ => exec_err!("{}: nodes write into the lake only", self.name),
+        }
+    }
+
+    /// The table's folder.
     ///
     /// # Errors
     /// Another lake; a folder that is no path.
     pub fn store(&self, context: &TaskContext) -> Result<Arc<dyn ObjectStore>> {
         let url = ObjectStoreUrl::parse(&self.store)?;
-        if !self.store.starts_with(LAKE_SCHEME) {
-            return exec_err!("{}: rows are written into the lake only", self.name);
-        }
         let store = context.runtime_env().object_store(&url)?;
         let folder = Path::parse(&self.folder)?;
         if folder.as_ref().is_empty() {
