@@ -139,7 +139,7 @@ fn number_with(searcher: &mut Searcher, seqs: &[&[u8]], ask: Ask<'_>) -> Domains
 }
 
 impl Domains {
-    fn with_capacity(sequences: usize) -> Self {
+    pub(crate) fn with_capacity(sequences: usize) -> Self {
         let mut domains = Self::default();
         domains.offsets.reserve(sequences + 1);
         domains.errors.reserve(sequences);
@@ -193,6 +193,22 @@ impl Domains {
             self.errors
                 .push(is_empty.then(|| found.miss(reads, sequence)));
         }
+    }
+
+    /// Appends what `other` has of a sequence.
+    pub(crate) fn extend_from(&mut self, other: &Self, sequence: usize) {
+        for domain in other.of(sequence) {
+            self.loci.push(other.loci[domain]);
+            self.confidences.push(other.confidences[domain]);
+            self.scores.push(other.scores[domain]);
+            self.borders.push(other.borders[domain]);
+            self.occupancies.push(other.occupancies[domain]);
+            self.insertions.extend(other.insertions_of(domain));
+            self.insertion_offsets.push(self.insertions.len() as u32);
+            self.followers.push(other.followers[domain]);
+        }
+        self.offsets.push(self.loci.len() as u32);
+        self.errors.push(other.errors[sequence].clone());
     }
 
     /// How many domains there are.
