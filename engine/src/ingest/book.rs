@@ -8,18 +8,17 @@ use datafusion::arrow::array::{
     new_null_array,
 };
 use datafusion::arrow::datatypes::Int64Type;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{col, lit};
-use deltalake::kernel::{Action, EagerSnapshot, Transaction};
+use deltalake::kernel::{EagerSnapshot, Transaction};
 
 use super::identity::Identified;
 use super::ledger::{transaction, transaction_id};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::session;
-use crate::tables::commit::{Commit, Outcome, Reads, append, commit};
+use crate::tables::commit::Outcome;
 use crate::tables::transactions::{self, UNDONE};
-use crate::tables::{LakeTableProvider, Table, write};
+use crate::tables::{LakeTableProvider, Table, append_rows};
 
 /// The table.
 pub const FILES: &str = "system.files";
@@ -194,21 +193,12 @@ pub async fn enter(lake: &Lake, rows: Vec<Row>) -> Result<()> {
             &base,
             rows.values().filter(|row| row.event.name().is_some()),
         )?;
-        let stream =
-            RecordBatchStreamAdapter::new(batch.schema(), futures::stream::iter([Ok(batch)]));
-        let context = session::bare_context()?.task_ctx();
         let target = lake.config().ingest.target_file_bytes;
-        let written = write::write_sorted(&table, &base, Box::pin(stream), context, target).await?;
-        let changes = Commit {
-            base,
-            operation: append(),
-            actions: written.adds.iter().cloned().map(Action::Add).collect(),
-            transactions: rows.values().map(entry_transaction).collect(),
-            reads: Reads::Nothing,
-        };
-        match commit(&table, changes).await? {
-            Outcome::Committed(_) => return Ok(()),
-            Outcome::AlreadyDone(_) => write::discard(&table, &written).await,
+        let transactions = rows.values().map(entry_transaction).collect();
+        if let Outcome::Committed(_) =
+            append_rows(&table, base, batch, transactions, target).await?
+        {
+            return Ok(());
         }
     }
     Ok(())

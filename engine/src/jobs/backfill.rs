@@ -1,11 +1,10 @@
 //! A range of the source again: rows computed from a version on go, and the cursor goes back to where they began, in one
 //! commit. The next run computes them anew.
 
-use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
+use datafusion::arrow::array::{Array as _, AsArray as _};
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::sql::parser::Statement as Plain;
 use deltalake::kernel::{EagerSnapshot, Transaction};
-use futures::TryStreamExt as _;
 
 use super::cursor::{Cursor, First, Ids, Place};
 use super::definition::{Job, short};
@@ -156,14 +155,7 @@ async fn start_before(
         base.version(),
         job.name
     );
-    let statement = session.parse(&sql)?.pop();
-    let statement = statement.ok_or_else(|| Error::Internal("no query of cursors".into()))?;
-    let batches: Vec<RecordBatch> = session
-        .execute(statement)
-        .await?
-        .stream
-        .try_collect()
-        .await?;
+    let batches = session.rows_of(&sql).await?;
     Ok(batches.iter().find_map(|batch| {
         let values = batch.column(0).as_primitive_opt::<Int64Type>()?;
         (values.len() == 1 && values.is_valid(0)).then(|| values.value(0))

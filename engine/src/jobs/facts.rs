@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
-use futures::TryStreamExt as _;
 
 use super::record::TABLE;
 use crate::error::{Error, Result};
@@ -50,14 +49,7 @@ impl Facts {
     /// # Errors
     /// Whatever keeps it from being read.
     pub async fn read(session: &Session) -> Result<Self> {
-        let statement = session.parse(QUERY)?.pop();
-        let statement = statement.ok_or_else(|| Error::Internal("no query of runs".into()))?;
-        let batches: Vec<RecordBatch> = session
-            .execute(statement)
-            .await?
-            .stream
-            .try_collect()
-            .await?;
+        let batches = session.rows_of(QUERY).await?;
         let mut found = BTreeMap::new();
         for batch in &batches {
             take(batch, &mut found)?;

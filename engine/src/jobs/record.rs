@@ -7,17 +7,13 @@ use datafusion::arrow::array::{
     ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
     new_null_array,
 };
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use deltalake::kernel::Action;
 
 use super::definition::{Job, short};
 use super::lease::Holder;
 use super::progress::Counts;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
-use crate::session;
-use crate::tables::commit::{Commit, Reads, append, commit};
-use crate::tables::{Table, write};
+use crate::tables::{Table, append_rows};
 
 /// The table.
 pub const TABLE: &str = "system.job_runs";
@@ -139,21 +135,10 @@ pub async fn enter(lake: &Lake, record: &Record) -> Result<()> {
         attempt += 1;
         let base = table.snapshot().await?;
         let rows = batch(&Table::schema(&base), record)?;
-        let stream =
-            RecordBatchStreamAdapter::new(rows.schema(), futures::stream::iter([Ok(rows)]));
-        let context = session::bare_context()?.task_ctx();
         let target = lake.config().ingest.target_file_bytes;
-        let written = write::write_sorted(&table, &base, Box::pin(stream), context, target).await?;
-        let changes = Commit {
-            base,
-            operation: append(),
-            actions: written.adds.iter().cloned().map(Action::Add).collect(),
-            transactions: Vec::new(),
-            reads: Reads::Nothing,
-        };
-        match commit(&table, changes).await {
+        match append_rows(&table, base, rows, Vec::new(), target).await {
             Ok(_) => return Ok(()),
-            Err(Error::Conflict(_)) if attempt < ATTEMPTS => write::discard(&table, &written).await,
+            Err(Error::Conflict(_)) if attempt < ATTEMPTS => {}
             Err(error) => return Err(error),
         }
     }

@@ -6,9 +6,8 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use datafusion::arrow::array::{AsArray as _, RecordBatch};
+use datafusion::arrow::array::AsArray as _;
 use datafusion::arrow::datatypes::{Int64Type, UInt64Type};
-use futures::TryStreamExt as _;
 
 use super::health::{Health, health};
 use super::retention::Retention;
@@ -176,14 +175,7 @@ async fn expire(session: &Session, table: &Table, dry_run: bool) -> Result<u64> 
         true => format!("SELECT count(*) AS count FROM {name} WHERE {expired}"),
         false => format!("DELETE FROM {name} WHERE {expired}"),
     };
-    let statement = session.parse(&sql)?.pop();
-    let statement = statement.ok_or_else(|| Error::Internal("nothing to expire".into()))?;
-    let batches: Vec<RecordBatch> = session
-        .execute(statement)
-        .await?
-        .stream
-        .try_collect()
-        .await?;
+    let batches = session.rows_of(&sql).await?;
     let count = batches.iter().find_map(|batch| {
         let counts = batch.columns().first()?;
         match counts.as_primitive_opt::<UInt64Type>() {

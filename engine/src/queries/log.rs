@@ -7,8 +7,6 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{
     ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
 };
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use deltalake::kernel::Action;
 use tokio::sync::mpsc;
 
 use super::query::{Outcome, Query};
@@ -16,9 +14,7 @@ use crate::error::Result;
 use crate::lake::Lake;
 use crate::measures;
 use crate::policy::QUERY_LOG;
-use crate::session;
-use crate::tables::commit::{Commit, Reads, append, commit};
-use crate::tables::{Table, write};
+use crate::tables::{Table, append_rows};
 
 /// Entries that wait to be written; beyond it new ones are dropped.
 const WAITING: usize = 16_384;
@@ -125,18 +121,8 @@ async fn append_entries(lake: &Lake, entries: &[LogEntry]) -> Result<()> {
     let table = lake.table(&format!("system.{QUERY_LOG}"))?;
     let base = table.snapshot().await?;
     let rows = batch(&Table::schema(&base), entries)?;
-    let stream = RecordBatchStreamAdapter::new(rows.schema(), futures::stream::iter([Ok(rows)]));
-    let context = session::bare_context()?.task_ctx();
     let target = lake.config().ingest.target_file_bytes;
-    let written = write::write_sorted(&table, &base, Box::pin(stream), context, target).await?;
-    let changes = Commit {
-        base,
-        operation: append(),
-        actions: written.adds.iter().cloned().map(Action::Add).collect(),
-        transactions: Vec::new(),
-        reads: Reads::Nothing,
-    };
-    commit(&table, changes).await?;
+    append_rows(&table, base, rows, Vec::new(), target).await?;
     Ok(())
 }
 

@@ -178,6 +178,16 @@ impl Session {
         sql::execute(self, statement).await
     }
 
+    /// All rows of one statement of ours.
+    ///
+    /// # Errors
+    /// The statement's.
+    pub(crate) async fn rows_of(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        let statement = self.parse(sql)?.pop();
+        let statement = statement.ok_or_else(|| Error::Internal("there is no statement".into()))?;
+        Ok(self.execute(statement).await?.stream.try_collect().await?)
+    }
+
     /// Keeps a job's file in the lake. Tells whether anything was changed.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Delta tables: their definitions, one writer, one committer, one reader, and their maintenance.
 
+mod appended;
 pub mod columns;
 pub mod commit;
 pub mod definitions;
@@ -15,6 +16,7 @@ mod table;
 pub mod transactions;
 pub mod write;
 
+pub(crate) use appended::append_rows;
 pub use definitions::TableDefinition;
 pub(crate) use provider::with_counted_readers;
 pub use provider::{FILE, LakeTableProvider, ParquetScan, ROW};
