@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `rpc` | the calls, dispatched |
 //! | `command` | what a descriptor asks for |
+//! | `described` | FlightInfo: what is asked for, and where it is fetched |
 //! | `ticket` | signed tickets: what is fetched with them |
 //! | `statement` | queries: described, and their rows |
 //! | `polled` | statements that are computed before they are fetched |
@@ -24,6 +25,7 @@
 mod action;
 mod change;
 mod command;
+mod described;
 mod encode;
 mod ingest;
 mod metadata;

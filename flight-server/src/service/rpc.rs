@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use arrow::datatypes::Schema;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::FlightService;
@@ -11,15 +10,14 @@ use arrow_flight::sql::{
     Command, CommandPreparedStatementQuery, DoPutPreparedStatementResult, DoPutUpdateResult,
 };
 use arrow_flight::{
-    Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint,
-    FlightInfo, HandshakeRequest, HandshakeResponse, Location, PollInfo, PutResult, SchemaResult,
-    Ticket,
+    Action, ActionType, BasicAuth, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo,
+    HandshakeRequest, HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use bytes::Bytes;
 use engine::config::LimitsConfig;
-use engine::distributed::{Part, TOKEN_HEADER};
+use engine::distributed::TOKEN_HEADER;
 use engine::queries::Queries;
-use engine::session::{Caller, ENDPOINTS, Session, Sessions};
+use engine::session::{Caller, Session, Sessions};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use prost::Message;
@@ -171,7 +169,7 @@ impl Call {
 /// The Flight service.
 #[derive(Clone)]
 pub struct Service {
-    server: Arc<Server>,
+    pub(super) server: Arc<Server>,
 }
 
 impl Service {
@@ -224,95 +222,6 @@ impl Service {
         let address = String::from_utf8_lossy(&request.get_ref().body);
         cluster.join(&address).await.map_err(status)?;
         Ok(Response::new(stream::empty().boxed()))
-    }
-
-    /// What a descriptor asks for, as a schema and a ticket.
-    async fn described(
-        &self,
-        call: &Call,
-        descriptor: &FlightDescriptor,
-    ) -> Result<(Arc<Schema>, What, Vec<Part>), Status> {
-        let command = command::of_descriptor(descriptor)?;
-        let (text, parameters) = match &command {
-            Command::CommandStatementQuery(query) => {
-                if query.transaction_id.is_some() {
-                    return Err(no_transactions());
-                }
-                (query.query.clone(), None)
-            }
-            Command::CommandPreparedStatementQuery(query) => {
-                let handle = &query.prepared_statement_handle;
-                let prepared = self.server.prepared.get(handle, &call.caller.user)?;
-                (prepared.statement, prepared.parameters)
-            }
-            Command::CommandStatementSubstraitPlan(_) => {
-                return Err(Status::unimplemented("Substrait plans: send SQL"));
-            }
-            other => {
-                let schema = metadata::schema(other)?;
-                return Ok((schema, What::Metadata(descriptor.cmd.clone()), Vec::new()));
-            }
-        };
-        let session = call.session(&self.server)?;
-        let described = self
-            .server
-            .compute(async move { statement::describe(&session, &text, parameters).await })
-            .await?;
-        let parts = described.parts.unwrap_or_default();
-        Ok((described.schema, What::Statement(described.ticket), parts))
-    }
-
-    async fn info(&self, call: &Call, descriptor: FlightDescriptor) -> Result<FlightInfo, Status> {
-        let (schema, what, parts) = self.described(call, &descriptor).await?;
-        let endpoints = match parts.is_empty() {
-            false => self.of_nodes(&call.caller.user, parts)?,
-            true => {
-                let tickets = &self.server.tickets;
-                let (ticket, end) = tickets.issue(&call.caller.user, what).map_err(status)?;
-                vec![FlightEndpoint {
-                    ticket: Some(Ticket { ticket }),
-                    expiration_time: Some(transport::timestamp(end)),
-                    // No location: the client fetches where it asked.
-                    ..FlightEndpoint::default()
-                }]
-            }
-        };
-        Ok(FlightInfo {
-            schema: transport::schema_message(&schema).map_err(|error| status(error.into()))?,
-            flight_descriptor: Some(descriptor),
-            endpoint: endpoints,
-            total_records: -1,
-            total_bytes: -1,
-            ordered: false,
-            app_metadata: Bytes::new(),
-        })
-    }
-
-    /// An endpoint for each part, at the node that computes it.
-    fn of_nodes(&self, user: &str, parts: Vec<Part>) -> Result<Vec<FlightEndpoint>, Status> {
-        let config = self.server.sessions.shared().config();
-        if config.server.tls.certificate.is_some() {
-            return Err(Status::failed_precondition(format!(
-                "{ENDPOINTS} = 'nodes': this server speaks TLS and nodes do not, so that rows would travel unencrypted; SET {ENDPOINTS} = 'server'"
-            )));
-        }
-        let lifetime = Duration::from_secs(config.server.limits.ticket_lifetime_s);
-        let tickets = Tickets::of_cluster(config.cluster.token.as_deref(), lifetime);
-        let endpoints = parts.into_iter().map(|part| {
-            let uri = match part.node.as_str().strip_prefix("http://") {
-                Some(address) => format!("grpc://{}", address.trim_end_matches('/')),
-                None => part.node.to_string(),
-            };
-            let (ticket, end) = tickets.issue(user, What::Part(part.plan.into()))?;
-            Ok(FlightEndpoint {
-                ticket: Some(Ticket { ticket }),
-                location: vec![Location { uri }],
-                expiration_time: Some(transport::timestamp(end)),
-                app_metadata: Bytes::new(),
-            })
-        });
-        let endpoints: engine::Result<Vec<_>> = endpoints.collect();
-        endpoints.map_err(status)
     }
 
     async fn put(&self, call: &Call, mut stream: Streaming<FlightData>) -> Result<Bytes, Status> {
