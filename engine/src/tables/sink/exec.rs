@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryLimit, MemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
@@ -170,7 +170,8 @@ impl ExecutionPlan for DeltaWriteExec {
         let stored = Arc::clone(&target.schema);
         let input = input.map(move |batch| as_stored(&batch?, &stored));
         let input = RecordBatchStreamAdapter::new(Arc::clone(&target.schema), input);
-        let context = sorting(&context, target.place.sort_bytes);
+        let writers = self.properties.partitioning.partition_count();
+        let context = sorting(&context, target.place.sort_bytes, writers);
         let write = async move {
             let layout = &target.place.layout;
             let written = sorted_files(store, layout, Box::pin(input), context).await;
@@ -188,9 +189,14 @@ impl ExecutionPlan for DeltaWriteExec {
     }
 }
 
-/// The context in which rows are sorted: in so many bytes of the query's memory, in small batches, of which few are held at a
-/// time while they are written.
-fn sorting(context: &TaskContext, bytes: usize) -> Arc<TaskContext> {
+/// The context in which one of several writers sorts its rows: in so many bytes of the query's memory, in small batches, of
+/// which few are held at a time while they are written.
+fn sorting(context: &TaskContext, bytes: usize, writers: usize) -> Arc<TaskContext> {
+    // What one of them merges it must have whatever the others took; half is left to what computes the rows.
+    let bytes = match context.memory_pool().memory_limit() {
+        MemoryLimit::Finite(limit) => bytes.min(limit / (2 * writers.max(1))),
+        _ => bytes,
+    };
     let own: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(bytes));
     let pool = Within::new(own, context.memory_pool());
     let runtime = RuntimeEnv {
