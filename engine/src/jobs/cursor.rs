@@ -135,13 +135,7 @@ impl Ids {
     /// source that another has replaced.
     pub async fn read(&self, target: &Table, base: &EagerSnapshot) -> Result<Cursor> {
         let log = Log::list(target).await?;
-        if log.newest()? < base.version() {
-            return Err(Error::Unavailable(format!(
-                "the log of {} is listed without its version {}; try again",
-                target.name(),
-                base.version()
-            )));
-        }
+        log.check_listed(base.version())?;
         let known = transactions::as_of(&log, base.version()).await?;
         self.refuse_other_source(target, &known)?;
         let value = |id: &str| known.get(id).map(|recorded| recorded.version);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use deltalake::kernel::{Action, CommitInfo};
-use deltalake::logstore::get_actions;
+use deltalake::logstore::{commit_uri_from_version, get_actions};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
@@ -117,6 +117,34 @@ impl Log {
     pub fn checkpoint(&self, version: u64) -> Option<(u64, &[ObjectMeta])> {
         let (at, files) = self.checkpoints.range(..=version).next_back()?;
         Some((*at, files))
+    }
+
+    /// Fails where a listing lacks the newest entries, up to `version` of which somebody knows that it is there: what is read
+    /// from such a log seems to be gone.
+    ///
+    /// # Errors
+    /// `Unavailable`: the same may succeed later.
+    pub fn check_listed(&self, version: u64) -> Result<()> {
+        match self.newest()? < version {
+            false => Ok(()),
+            true => Err(Error::Unavailable(format!(
+                "the log of {} is listed without its version {version}; try again",
+                self.name
+            ))),
+        }
+    }
+
+    /// Whether the commit of a version is there, listed or not.
+    ///
+    /// # Errors
+    /// Whatever the store says.
+    pub async fn has(&self, version: u64) -> Result<bool> {
+        let path = commit_uri_from_version(Some(version));
+        match self.store.head(&path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The store, at the table's folder.

@@ -1,6 +1,12 @@
 //! Jobs that cannot be: what is said, before a run and by the run itself.
 
+use deltalake::logstore::commit_uri_from_version;
+use object_store::ObjectStoreExt as _;
+
 use super::{Place, job};
+use crate::error::Error;
+use crate::jobs::cursor::Ids;
+use crate::jobs::source::Source;
 use crate::jobs::{Book, Job, Origin, lint};
 
 const SOURCE: &str = "CREATE TABLE src (k BIGINT, v BIGINT); INSERT INTO src VALUES (1, 10), (2, 20); \
@@ -240,4 +246,40 @@ async fn a_source_made_anew_and_log_entries_that_are_gone_are_named() {
     place.sql("INSERT INTO src VALUES (7, 7)").await;
     place.run(&job).await.unwrap();
     assert_eq!(place.rows("SELECT k FROM out").await, ["| 7 |"]);
+}
+
+#[tokio::test]
+async fn a_source_that_is_listed_as_it_was_is_not_one_that_was_put_back() {
+    let place = Place::new().await;
+    place.sql("CREATE TABLE src (k BIGINT)").await;
+    place.sql("INSERT INTO src VALUES (1)").await;
+    let job = job(
+        "-- target: out\n-- mode: incremental on src",
+        "SELECT k FROM src",
+    );
+    let listed = Source::open(&place.lake, &job).await.unwrap();
+    for k in 2..5 {
+        place.sql(&format!("INSERT INTO src VALUES ({k})")).await;
+    }
+    place.run(&job).await.unwrap();
+    let target = place.lake.table("main.out").unwrap();
+    let base = target.snapshot().await.unwrap();
+    let cursor = Ids::new(&job.name, listed.id()).read(&target, &base).await;
+    let cursor = cursor.unwrap();
+    // It was read further than this listing knows, and all of that is there.
+    assert!(listed.next(cursor, 1 << 20).await.unwrap().is_none());
+    let source = place.lake.table("main.src").unwrap();
+    let store = source.log_store().object_store(None);
+    let newest = source.snapshot().await.unwrap().version();
+    for version in listed.version() + 1..=newest {
+        let commit = commit_uri_from_version(Some(version));
+        store.delete(&commit).await.unwrap();
+    }
+    let error = listed.next(cursor, 1 << 20).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .contains("put back by copying older files")
+    );
 }
