@@ -9,6 +9,7 @@
 //! | `worker` | `paratope worker`: a node of a cluster |
 //! | `service` | Flight SQL: what each call does |
 //! | `auth`, `net` | who is let in; TLS and connections |
+//! | `memory` | how long freed memory stays |
 //! | `watched` | files that are read again when they change |
 //! | `watch` | metrics, and a line in the log for each statement |
 //! | `diagnosis`, `script` | errors that point at the token; scripts cut into statements |
@@ -20,6 +21,7 @@ pub mod auth;
 pub mod cli;
 mod diagnosis;
 mod jobs;
+mod memory;
 pub mod net;
 mod script;
 pub mod server;

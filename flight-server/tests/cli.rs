@@ -51,7 +51,7 @@ fn assert_fails(arguments: &[&str], status: i32, message: &str) {
 
 #[test]
 fn the_help_of_every_command_is_as_reviewed() {
-    let commands: [&[&str]; 25] = [
+    let commands: [&[&str]; 29] = [
         &[],
         &["quickstart"],
         &["init"],
@@ -76,7 +76,11 @@ fn the_help_of_every_command_is_as_reviewed() {
         &["job", "backfill"],
         &["table", "health"],
         &["maintain"],
+        &["archive"],
+        &["archive", "list"],
+        &["archive", "restore"],
         &["serve"],
+        &["worker"],
     ];
     for command in commands {
         let output = run(&[command, &["--help"]].concat());

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr)] // a test says when it was skipped
 
 mod access;
+mod archive;
 mod azure;
 mod bad;
 mod caches;

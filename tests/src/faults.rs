@@ -69,6 +69,8 @@ pub struct Seen {
     pub path: String,
     /// Status of the answer; `None` where the connection was closed.
     pub status: Option<u16>,
+    /// The storage class that was asked for.
+    pub storage_class: Option<String>,
 }
 
 /// The rules of one server and what it saw.

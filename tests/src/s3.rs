@@ -226,12 +226,15 @@ impl Service<Request<Incoming>> for Front {
                 .uri()
                 .path_and_query()
                 .map_or_else(String::new, ToString::to_string);
+            let class = request.headers().get("x-amz-storage-class");
+            let storage_class = class.and_then(|class| class.to_str().ok().map(str::to_string));
             let fault = front.faults.next(&method, &path);
             let answer = front.answer(request, fault).await;
             front.faults.record(Seen {
                 method,
                 path,
                 status: answer.as_ref().ok().map(|answer| answer.status().as_u16()),
+                storage_class,
             });
             answer
         })

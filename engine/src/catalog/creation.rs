@@ -3,9 +3,6 @@
 
 use std::sync::Arc;
 
-use deltalake::kernel::Action;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::TryStreamExt as _;
 
 use super::changes::{change, creation};
@@ -13,7 +10,7 @@ use super::table::{CatalogTable, Change};
 use super::{Contents, CreateMode, Entry, Kind, Name, supplied};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, folder};
-use crate::tables::{Table, TableDefinition, definitions, metadata};
+use crate::tables::{Table, TableDefinition, definitions, write_first_version};
 
 /// Creates an empty table. Tells whether anything was changed: under
 /// [`CreateMode::IfNotExists`] it may be there already.
@@ -119,33 +116,6 @@ impl NewTable {
             entries,
             on_views: false,
         }))
-    }
-}
-
-/// Commits version 0: schema, properties and the protocol they need. (deltalake's own builder looks
-/// neither into maps for types that need a feature, nor lists the features of older versions where
-/// it raises them.)
-async fn write_first_version(table: &Table, definition: &TableDefinition) -> Result<()> {
-    let (metadata, protocol) = metadata::first(definition)?;
-    let operation = DeltaOperation::Create {
-        mode: SaveMode::ErrorIfExists,
-        location: table.log_store().root_url().clone(),
-        protocol: protocol.clone(),
-        metadata: metadata.clone(),
-    };
-    let prepared = CommitBuilder::from(CommitProperties::default().with_max_retries(0))
-        .with_actions(vec![Action::Protocol(protocol), Action::Metadata(metadata)])
-        .build(None, table.log_store().clone(), operation)
-        .into_prepared_commit_future()
-        .await?;
-    let Err(error) = prepared.await else {
-        return Ok(());
-    };
-    // Nobody else knows the folder: what is there is ours, and only the answer was lost.
-    match table.snapshot().await {
-        Ok(_) => Ok(()),
-        Err(Error::NotFound(_)) => Err(Error::from(error).context(table.name())),
-        Err(other) => Err(other),
     }
 }
 

@@ -7,13 +7,10 @@ use datafusion::arrow::array::{
     ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::catalog::{MemTable, Session, TableProvider};
-use datafusion::error::Result as DFResult;
-use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
 
 use super::channels::Load;
 use super::cluster::{Cluster, Node, NodeState};
+use crate::catalog::Live;
 use crate::error::Result;
 
 /// The table.
@@ -41,8 +38,15 @@ impl LiveNodes {
             schema: Arc::new(schema),
         }
     }
+}
 
-    fn rows(&self) -> Result<RecordBatch> {
+#[async_trait]
+impl Live for LiveNodes {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    async fn rows(&self) -> Result<RecordBatch> {
         let nodes = self.cluster.nodes();
         let texts = |of: fn(&Node) -> Option<String>| -> ArrayRef {
             Arc::new(nodes.values().map(of).collect::<StringArray>())
@@ -71,27 +75,5 @@ impl LiveNodes {
                 }),
             ],
         )?)
-    }
-}
-
-#[async_trait]
-impl TableProvider for LiveNodes {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> DFResult<Arc<dyn ExecutionPlan>> {
-        let rows = MemTable::try_new(self.schema(), vec![vec![self.rows()?]])?;
-        rows.scan(state, projection, filters, limit).await
     }
 }

@@ -7,15 +7,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::catalog::{MemTable, Session as DataFusionSession, TableProvider};
-use datafusion::error::Result as DFResult;
-use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
 
 use super::book::{Book, Kept, Origin};
 use super::definition::short;
 use super::facts::{Fact, Facts};
 use super::lease::{Holder, Lease};
+use crate::catalog::Live;
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::session::Session;
@@ -75,6 +72,13 @@ impl LiveJobs {
             lake,
             schema: Arc::new(Schema::new(fields)),
         }
+    }
+}
+
+#[async_trait]
+impl Live for LiveJobs {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
     }
 
     async fn rows(&self) -> Result<RecordBatch> {
@@ -157,27 +161,5 @@ fn text(name: &str, kept: &Kept, fact: &Fact, holder: Option<&Holder>) -> Option
             Err(faults) => Some(super::definition::together(&kept.place(), faults).to_string()),
         },
         _ => Some(job?.description.clone()).filter(|text| !text.is_empty()),
-    }
-}
-
-#[async_trait]
-impl TableProvider for LiveJobs {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn DataFusionSession,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> DFResult<Arc<dyn ExecutionPlan>> {
-        let rows = MemTable::try_new(self.schema(), vec![vec![self.rows().await?]])?;
-        rows.scan(state, projection, filters, limit).await
     }
 }

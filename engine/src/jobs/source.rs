@@ -18,6 +18,7 @@ use crate::catalog::Name;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::session;
+use crate::tables::archive;
 use crate::tables::log::{CONCURRENCY, Log, Provenance, within};
 use crate::tables::maintenance::{
     CHANGE_TYPE, ChangeFile, Changes, active_files, check_reading, partition_of,
@@ -158,6 +159,16 @@ impl Source {
                 .await
                 .map_err(|error| self.lost(error))?,
         };
+        if let Some((_, archived)) = archive::in_force(&self.table, &snapshot).await?
+            && !active_files(&archived)?.is_empty()
+        {
+            return Err(Error::Invalid(format!(
+                "job {} reads all of {}, of which some is archived: `paratope archive restore {}` brings it back",
+                self.job.name,
+                self.table.name(),
+                self.table.name()
+            )));
+        }
         let log = Provenance {
             version: first,
             at: chrono::Utc::now(),
@@ -244,6 +255,9 @@ impl Source {
 
     /// The new files of one commit, ordered by path.
     async fn of_commit(&self, commit: &Provenance, actions: &[Action]) -> Result<Vec<NewFile>> {
+        if archive::only_moves(actions) {
+            return Ok(Vec::new());
+        }
         let columns = self.newest.metadata().partition_columns();
         let mut adds = Vec::new();
         let mut changes = Vec::new();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use deltalake::kernel::EagerSnapshot;
 use serde_json::Value;
 
+use super::archive;
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::tables::Table;
@@ -47,6 +48,10 @@ pub struct Health {
     pub log_entries: u64,
     /// Entries of the log that are there.
     pub log_versions: u64,
+    /// Partitions in the archive.
+    pub archived_partitions: u64,
+    /// Their bytes.
+    pub archived_bytes: u64,
     /// Files that no version within the retention needs.
     pub orphans: u64,
     /// Their bytes.
@@ -144,6 +149,10 @@ pub async fn health(lake: &Lake, table: &Arc<Table>) -> Result<Health> {
         }
     }
     health.files_after = health.files - gone;
+    for put in archive::contents(table).await? {
+        health.archived_partitions += 1;
+        health.archived_bytes += put.held.bytes;
+    }
     let options = Vacuum {
         retain: None,
         dry_run: true,

@@ -2,16 +2,18 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `retention` | how long rows are kept: `paratope.retain` |
+//! | `age` | how old rows become: `paratope.retain`, `paratope.archiveAfter` |
+//! | `archive` | whole partitions that have become cold, in a table of their own |
 //! | `health` | what is wrong with a table's files, and what maintenance would gain |
-//! | `upkeep` | all of it for all tables: compaction, checkpoints, expired rows, files nobody needs |
+//! | `upkeep` | all of it for all tables: expired rows, cold partitions, compaction, checkpoints, files nobody needs |
 //! | `retired` | folders that dropped tables left behind |
 
+mod age;
+pub mod archive;
 mod health;
-mod retention;
 mod retired;
 mod upkeep;
 
+pub use age::{Age, RETAIN};
 pub use health::{Health, health};
-pub use retention::{RETAIN, Retention};
 pub use upkeep::{Maintain, Maintained, maintain};

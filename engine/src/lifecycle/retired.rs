@@ -8,6 +8,7 @@ use object_store::{ObjectMeta, ObjectStore as _};
 
 use crate::error::Result;
 use crate::lake::Lake;
+use crate::tables::archive;
 
 /// A table's own retention is gone with it: a week, as Delta has it, and never shorter than the floor.
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -23,7 +24,7 @@ pub struct Swept {
     pub bytes: u64,
 }
 
-/// Deletes what is in retired folders, or only counts it.
+/// Deletes what is in retired folders and their archives, or only counts it.
 ///
 /// # Errors
 /// Whatever the store says.
@@ -50,8 +51,14 @@ pub async fn sweep(lake: &Lake, now: DateTime<Utc>, dry_run: bool) -> Result<Swe
         if retired.at >= before.timestamp_micros() {
             continue;
         }
-        let folder = storage.path(&retired.location);
-        let files: Vec<ObjectMeta> = storage.store().list(Some(&folder)).try_collect().await?;
+        let mut files: Vec<ObjectMeta> = Vec::new();
+        for location in [&retired.location, &archive::folder(&retired.location)] {
+            let folder = storage.path(location);
+            let mut listed = storage.store().list(Some(&folder));
+            while let Some(file) = listed.try_next().await? {
+                files.push(file);
+            }
+        }
         if files.is_empty() {
             continue;
         }

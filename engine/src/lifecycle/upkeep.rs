@@ -1,4 +1,5 @@
-//! Maintenance of tables as one piece of work: rows that have expired, small files, checkpoints, files that nobody needs.
+//! Maintenance of tables as one piece of work: rows that have expired, cold partitions, small files, checkpoints, files that
+//! nobody needs.
 //!
 //! Rows go first, so that their files are gone when the rest is put together; files are deleted last. Each step is one that a
 //! statement takes too (DELETE, OPTIMIZE, CHECKPOINT, VACUUM), with its guards: nothing here fails a writer.
@@ -9,13 +10,14 @@ use chrono::Utc;
 use datafusion::arrow::array::AsArray as _;
 use datafusion::arrow::datatypes::{Int64Type, UInt64Type};
 
+use super::age::{Age, RETAIN};
+use super::archive::{self, ArchivedAge};
 use super::health::{Health, health};
-use super::retention::Retention;
 use super::retired::{self, Swept};
 use crate::catalog::SCHEMAS;
 use crate::error::{Error, Result};
 use crate::lake::Lake;
-use crate::session::Session;
+use crate::session::{ARCHIVED, Session};
 use crate::sql::quoted;
 use crate::tables::Table;
 use crate::tables::maintenance::{self, Optimize, Vacuum};
@@ -39,6 +41,8 @@ pub struct Maintained {
     pub table: String,
     /// Rows that had expired.
     pub rows_expired: u64,
+    /// Partitions that were cold and went to the archive.
+    pub partitions_archived: u64,
     /// Files that were put together.
     pub files_compacted: u64,
     /// Files that it was thought there would be.
@@ -100,6 +104,10 @@ async fn one(lake: &Arc<Lake>, session: &Session, table: &Arc<Table>, dry_run: b
         Ok(rows) => done.rows_expired = rows,
         Err(error) => step(&mut done.notes, error),
     }
+    match archive::archive_cold(table, Utc::now(), dry_run).await {
+        Ok(moved) => done.partitions_archived = moved.partitions,
+        Err(error) => step(&mut done.notes, error),
+    }
     let before = match health(lake, table).await {
         Ok(before) => before,
         Err(error) => {
@@ -151,8 +159,9 @@ async fn finish(
         dry_run,
     };
     let deleted = maintenance::vacuum(lake, table, options).await?;
-    done.files_deleted = deleted.files;
-    done.bytes_deleted = deleted.bytes;
+    let archived = archive::tidy(lake, table, options).await?;
+    done.files_deleted = deleted.files + archived.files;
+    done.bytes_deleted = deleted.bytes + archived.bytes;
     if !dry_run {
         let snapshot = table.snapshot().await?;
         done.files_after = maintenance::active_files(&snapshot)?.len() as u64;
@@ -161,12 +170,18 @@ async fn finish(
 }
 
 /// Deletes rows that are older than the table keeps them; tells how many.
-async fn expire(session: &Session, table: &Table, dry_run: bool) -> Result<u64> {
+async fn expire(session: &Session, table: &Arc<Table>, dry_run: bool) -> Result<u64> {
     let snapshot = table.snapshot().await?;
-    let Some(retention) = Retention::of(&snapshot)? else {
+    let Some(retention) = Age::of(&snapshot, RETAIN)? else {
         return Ok(0);
     };
-    let expired = retention.expired(Utc::now());
+    let now = Utc::now();
+    let age = ArchivedAge {
+        retention: &retention,
+        now,
+    };
+    let archived = archive::drop_expired(table, age, dry_run).await?;
+    let expired = retention.reached(now);
     let name = match table.name().split_once('.') {
         Some((schema, name)) => format!("{}.{}", quoted(schema), quoted(name)),
         None => quoted(table.name()),
@@ -175,7 +190,12 @@ async fn expire(session: &Session, table: &Table, dry_run: bool) -> Result<u64> 
         true => format!("SELECT count(*) AS count FROM {name} WHERE {expired}"),
         false => format!("DELETE FROM {name} WHERE {expired}"),
     };
-    let batches = session.rows_of(&sql).await?;
+    // Archived rows go by whole files, above.
+    let chosen = session.settings().remove(ARCHIVED);
+    session.set(ARCHIVED, Some("skip")).await?;
+    let batches = session.rows_of(&sql).await;
+    session.set(ARCHIVED, chosen.as_deref()).await?;
+    let batches = batches?;
     let count = batches.iter().find_map(|batch| {
         let counts = batch.columns().first()?;
         match counts.as_primitive_opt::<UInt64Type>() {
@@ -186,5 +206,5 @@ async fn expire(session: &Session, table: &Table, dry_run: bool) -> Result<u64> 
             }
         }
     });
-    Ok(count.unwrap_or(0))
+    Ok(archived + count.unwrap_or(0))
 }

@@ -7,13 +7,10 @@ use datafusion::arrow::array::{
     ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use datafusion::catalog::{MemTable, TableProvider};
-use datafusion::error::Result as DFResult;
-use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
 
 use super::registry::Queries;
 use super::{Query, current};
+use crate::catalog::Live;
 use crate::error::Result;
 use crate::policy::Grants;
 
@@ -36,8 +33,15 @@ impl LiveQueries {
             schema: schema(),
         }
     }
+}
 
-    fn rows(&self) -> Result<RecordBatch> {
+#[async_trait]
+impl Live for LiveQueries {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    async fn rows(&self) -> Result<RecordBatch> {
         let own = current().map(|query| query.id);
         let seen = |query: &Arc<Query>| {
             (self.sees_all || query.user == self.user) && Some(query.id) != own
@@ -96,26 +100,4 @@ fn schema() -> SchemaRef {
         Field::new("peak_memory_bytes", DataType::UInt64, false),
         Field::new("statement", DataType::Utf8, false),
     ]))
-}
-
-#[async_trait]
-impl TableProvider for LiveQueries {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn datafusion::catalog::Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> DFResult<Arc<dyn ExecutionPlan>> {
-        let rows = MemTable::try_new(self.schema(), vec![vec![self.rows()?]])?;
-        rows.scan(state, projection, filters, limit).await
-    }
 }

@@ -16,7 +16,7 @@ mod three_valued_in;
 mod yielding;
 
 pub use crate::sql::{Planned, STACK_BYTES, Statement};
-pub use client_options::{ClientOptions, ENDPOINTS, Endpoints};
+pub use client_options::{ARCHIVED, Archived, ClientOptions, ENDPOINTS, Endpoints};
 pub use functions::FunctionDoc;
 pub use rows::{IngestMode, Rows};
 pub use runtime::{query_memory, resident_memory};

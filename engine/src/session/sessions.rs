@@ -14,13 +14,14 @@ use super::settings::Settings;
 use super::{
     Caller, Session, files, register_store, runtime, session_config, three_valued_in, yielding,
 };
-use crate::catalog::{CATALOG, LakeCatalog, SCHEMAS};
+use crate::catalog::{CATALOG, LakeCatalog, LiveTable, SCHEMAS};
 use crate::config::Config;
 use crate::distributed::{self, Cluster, LiveNodes};
 use crate::error::{Error, Result};
 use crate::inference::{InferencePlanner, Models, UseInference};
 use crate::jobs::{self, LiveJobs};
 use crate::lake::Lake;
+use crate::lifecycle::archive::{self, LiveArchive};
 use crate::queries::{self, LiveQueries, Queries};
 use crate::storage::{Access, Registry};
 use crate::table_functions;
@@ -155,15 +156,17 @@ impl Sessions {
         });
         if let (Some(catalog), Some(queries)) = (&catalog, &queries) {
             let live = LiveQueries::new(Arc::clone(queries), &caller.user, &caller.grants);
-            catalog.lay_over(SCHEMAS[1], queries::TABLE, Arc::new(live));
+            catalog.lay_over(SCHEMAS[1], queries::TABLE, Arc::new(LiveTable(live)));
         }
         if let (Some(catalog), Some(cluster)) = (&catalog, &self.cluster) {
             let nodes = LiveNodes::new(Arc::clone(cluster));
-            catalog.lay_over(SCHEMAS[1], distributed::TABLE, Arc::new(nodes));
+            catalog.lay_over(SCHEMAS[1], distributed::TABLE, Arc::new(LiveTable(nodes)));
         }
         if let (Some(catalog), Some(lake)) = (&catalog, &self.lake) {
             let live = LiveJobs::new(Arc::clone(lake));
-            catalog.lay_over(SCHEMAS[1], jobs::TABLE, Arc::new(live));
+            catalog.lay_over(SCHEMAS[1], jobs::TABLE, Arc::new(LiveTable(live)));
+            let archived = LiveArchive::new(Arc::clone(lake));
+            catalog.lay_over(SCHEMAS[1], archive::TABLE, Arc::new(LiveTable(archived)));
         }
         if catalog.is_none() {
             let default = datafusion::catalog::MemoryCatalogProvider::new();

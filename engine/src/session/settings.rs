@@ -9,7 +9,7 @@ use datafusion::common::utils::datafusion_strsim::normalized_levenshtein;
 use datafusion::logical_expr::{LogicalPlan, SetVariable, Statement};
 use datafusion::prelude::SessionConfig;
 
-use super::client_options::ENDPOINTS;
+use super::client_options::{ARCHIVED, ENDPOINTS};
 use crate::error::{Error, Result};
 
 /// What a setting takes.
@@ -82,6 +82,7 @@ const SETTINGS: &[(&str, Takes)] = &[
     ("datafusion.optimizer.repartition_sorts", Flag),
     ("datafusion.optimizer.repartition_windows", Flag),
     ("datafusion.optimizer.top_down_join_key_reordering", Flag),
+    (ARCHIVED, Word),
     (ENDPOINTS, Word),
 ];
 

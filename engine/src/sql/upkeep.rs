@@ -28,8 +28,9 @@ const OPTIMIZED: [&str; 6] = [
 ];
 const VACUUMED: [&str; 3] = ["files_deleted", "bytes_deleted", "retained_hours"];
 const CHECKPOINTED: [&str; 1] = ["version"];
-const MAINTAINED: [&str; 6] = [
+const MAINTAINED: [&str; 7] = [
     "rows_expired",
+    "partitions_archived",
     "files_compacted",
     "files_expected",
     "files_after",
@@ -180,6 +181,7 @@ pub async fn maintain(
         .collect();
     let values = [
         number(|table| table.rows_expired),
+        number(|table| table.partitions_archived),
         number(|table| table.files_compacted),
         number(|table| table.files_expected),
         number(|table| table.files_after),

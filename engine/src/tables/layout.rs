@@ -1,16 +1,18 @@
 //! How a table's data files are laid out: all that its writer needs to know, wherever it runs.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use deltalake::datafile::writer::WriterConfig;
 use deltalake::kernel::EagerSnapshot;
+use object_store::ObjectStore;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
-use super::Table;
+use super::{Table, storage_class};
 
 /// Rows in a row group: large enough to compress well, small enough to skip and to buffer.
 const ROW_GROUP_ROWS: usize = 131_072;
@@ -33,6 +35,8 @@ pub struct FileLayout {
     /// Else so many, the first ones, as the table says it; -1: all.
     indexed_columns: Option<String>,
     target_file_bytes: Option<NonZeroU64>,
+    /// Storage class of new files, where it is not the store's own.
+    storage_class: Option<String>,
 }
 
 impl FileLayout {
@@ -50,12 +54,18 @@ impl FileLayout {
                 0 => None,
                 bytes => properties.target_file_size.or(NonZeroU64::new(bytes)),
             },
+            storage_class: storage_class::of(snapshot),
         }
     }
 
     /// Columns by which the table is partitioned.
     pub fn partition_columns(&self) -> &[String] {
         &self.partition_columns
+    }
+
+    /// `store` as new files are written to it.
+    pub fn store(&self, store: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+        storage_class::of_new_files(store, self.storage_class.as_deref())
     }
 
     /// Columns by which rows are sorted before they are written.

@@ -92,6 +92,7 @@ pub async fn set_properties(table: &Table, set: Vec<(String, String)>) -> Result
     change(table, operation, |present| {
         for (key, value) in &set {
             properties::check(key, value, &present.schema)?;
+            properties::check_stored(key, value, table.storage())?;
             present.configuration.insert(key.clone(), value.clone());
         }
         Ok(())
@@ -99,24 +100,21 @@ pub async fn set_properties(table: &Table, set: Vec<(String, String)>) -> Result
     .await
 }
 
-/// Takes table properties away.
+/// What makes a table have these columns, where it has others.
 ///
 /// # Errors
-/// `NotFound` for one that is not set, unless `if_exists`; one that cannot be taken away;
-/// `Conflict` where the table changed meanwhile.
-pub async fn unset_properties(table: &Table, keys: &[String], if_exists: bool) -> Result<()> {
-    change(table, described(None), |present| {
-        for key in keys {
-            properties::check_unset(key, &present.configuration)?;
-            if present.configuration.remove(key).is_none() && !if_exists {
-                return Err(Error::NotFound(format!(
-                    "the table property {key} is not set; write UNSET TBLPROPERTIES IF EXISTS to pass over it"
-                )));
-            }
-        }
-        Ok(())
-    })
-    .await
+/// A schema that cannot be written.
+pub(crate) fn with_schema(present: &EagerSnapshot, schema: &StructType) -> Result<Vec<Action>> {
+    let mut wanted = Changeable::of(present);
+    if wanted.schema == *schema {
+        return Ok(Vec::new());
+    }
+    wanted.schema = schema.clone();
+    let raised = protocol::raised(present.protocol(), &wanted.schema, &wanted.configuration)?;
+    let metadata = edited(present.metadata(), &wanted, Some(schema))?;
+    let mut actions: Vec<Action> = raised.map(Action::Protocol).into_iter().collect();
+    actions.push(Action::Metadata(metadata));
+    Ok(actions)
 }
 
 /// Says what the table is for; `None` takes the comment away.

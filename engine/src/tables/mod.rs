@@ -1,8 +1,10 @@
 //! Delta tables: their definitions, one writer, one committer, one reader, and their maintenance.
 
 mod appended;
+pub mod archive;
 pub mod columns;
 pub mod commit;
+mod creation;
 pub mod definitions;
 pub(crate) mod layout;
 pub mod log;
@@ -12,11 +14,13 @@ pub mod properties;
 mod protocol;
 mod provider;
 pub(crate) mod sink;
+pub(crate) mod storage_class;
 mod table;
 pub mod transactions;
 pub mod write;
 
 pub(crate) use appended::append_rows;
+pub(crate) use creation::write_first_version;
 pub use definitions::TableDefinition;
 pub(crate) use provider::with_counted_readers;
 pub use provider::{FILE, LakeTableProvider, ParquetScan, ROW};

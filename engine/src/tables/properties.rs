@@ -3,15 +3,16 @@
 //! A property is accepted only where reading, writing and maintenance act on it: what would be
 //! stored and not honoured is an error, so that nobody relies on it.
 
-use std::collections::HashMap;
-
 use datafusion::sql::sqlparser::ast::{Expr, SqlOption, Value};
 use deltalake::kernel::StructType;
 
+use super::archive::{AFTER, ARCHIVE_CLASS};
 use super::columns;
 use super::layout::{PLAIN_COLUMNS, SORT_COLUMNS};
+use super::storage_class::{self, STORAGE_CLASS};
 use crate::error::{Error, Result};
-use crate::lifecycle::{RETAIN, Retention};
+use crate::lifecycle::{Age, RETAIN};
+use crate::storage::Storage;
 
 /// Table property: rows are never removed or changed.
 pub const APPEND_ONLY: &str = "delta.appendOnly";
@@ -37,8 +38,10 @@ enum Domain {
     Plain,
     /// Columns as deltalake's statistics can name them.
     Statistics,
-    /// How long rows are kept.
-    Retention,
+    /// An age of rows.
+    Age,
+    /// A storage class of the lake's store.
+    StorageClass,
 }
 
 const KNOWN: &[(&str, Domain)] = &[
@@ -57,8 +60,11 @@ const KNOWN: &[(&str, Domain)] = &[
     ("delta.setTransactionRetentionDuration", Domain::Interval),
     ("delta.targetFileSize", Domain::Count),
     (PLAIN_COLUMNS, Domain::Plain),
-    (RETAIN, Domain::Retention),
+    (AFTER, Domain::Age),
+    (ARCHIVE_CLASS, Domain::StorageClass),
+    (RETAIN, Domain::Age),
     (SORT_COLUMNS, Domain::Sortable),
+    (STORAGE_CLASS, Domain::StorageClass),
 ];
 
 /// Properties (or beginnings of some) that other software knows, and why not here.
@@ -186,7 +192,8 @@ pub fn check(key: &str, value: &str, schema: &StructType) -> Result<()> {
         Domain::Interval => format!(
             "write 'interval N seconds', minutes, hours, days or weeks, like 'interval 7 days', up to {LONGEST_DAYS} days"
         ),
-        Domain::Retention => return Retention::parse(value, schema).map(|_| ()),
+        Domain::Age => return Age::parse(key, value, schema).map(|_| ()),
+        Domain::StorageClass => return storage_class::check_name(key, value),
         Domain::OneOf(values) if values.contains(&value) => return Ok(()),
         Domain::OneOf(values) => format!("write one of '{}'", values.join("', '")),
         kind @ (Domain::Sortable | Domain::Plain | Domain::Statistics) => {
@@ -196,6 +203,17 @@ pub fn check(key: &str, value: &str, schema: &StructType) -> Result<()> {
     Err(Error::Invalid(format!(
         "the table property {key} cannot be '{value}': {expected}"
     )))
+}
+
+/// Whether the store of a table can honour the property.
+///
+/// # Errors
+/// Storage classes that it has not.
+pub fn check_stored(key: &str, value: &str, storage: &Storage) -> Result<()> {
+    match domain(key)? {
+        Domain::StorageClass => storage_class::check(key, value, storage),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the properties and columns of a table go together.
@@ -218,19 +236,6 @@ pub fn check_together<'a>(
             field.name()
         ))),
         _ => Ok(()),
-    }
-}
-
-/// Whether the property can be taken away: what paratope knows, and what is nobody's business but
-/// its owner's.
-///
-/// # Errors
-/// Properties of Delta Lake that others may have set for a reason.
-pub fn check_unset(key: &str, set: &HashMap<String, String>) -> Result<()> {
-    match domain(key) {
-        Ok(_) => Ok(()),
-        Err(_) if set.contains_key(key) && !key.starts_with("delta.") => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -264,7 +264,7 @@ struct PartitionedWriter {
 impl PartitionedWriter {
     fn new(store: Arc<dyn ObjectStore>, layout: &FileLayout, schema: SchemaRef) -> Self {
         Self {
-            store,
+            store: layout.store(store),
             config: layout.writer_config(Arc::clone(&schema)),
             schema,
             partitions: layout.partition_columns().to_vec(),

@@ -7,7 +7,8 @@ use engine::config::Config;
 
 use super::logging::Reader;
 use super::{
-    config, function, ingest, init, job, maintain, model, query, quickstart, serve, table, worker,
+    archive, config, function, ingest, init, job, maintain, model, query, quickstart, serve, table,
+    worker,
 };
 
 /// An analytical query engine for antibody discovery.
@@ -78,6 +79,7 @@ pub enum Command {
     Job(job::Job),
     Table(table::Table),
     Maintain(maintain::Maintain),
+    Archive(archive::Archive),
     Function(function::Function),
     Config(config::ConfigCommand),
 }

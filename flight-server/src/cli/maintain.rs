@@ -15,9 +15,9 @@ use super::output::{self, Destination, Format, Output, Tables};
 
 /// Keep tables fast and small
 ///
-/// For each table: rows older than its `paratope.retain` are deleted, small files put together, a checkpoint is written where
-/// the log is long, and files go that no version within the retention needs. Folders of dropped tables go too. Writers and
-/// readers are never kept waiting.
+/// For each table: rows older than its `paratope.retain` are deleted, partitions that `paratope.archiveAfter` calls cold go to
+/// the archive, small files are put together, a checkpoint is written where the log is long, and files go that no version
+/// within the retention needs. Folders of dropped tables go too. Writers and readers are never kept waiting.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Files are kept as long as delta.deletedFileRetentionDuration of a table says, and never shorter than
@@ -94,6 +94,10 @@ fn rows(done: &[Maintained]) -> anyhow::Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter([
         ("table", Arc::new(names) as ArrayRef),
         ("rows_expired", number(|table| Some(table.rows_expired))),
+        (
+            "partitions_archived",
+            number(|table| Some(table.partitions_archived)),
+        ),
         (
             "files_compacted",
             number(|table| Some(table.files_compacted)),

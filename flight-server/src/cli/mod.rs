@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, everything else (errors, logs, progress) to stderr.
 
+mod archive;
 mod arguments;
 mod config;
 mod connection;
@@ -38,12 +39,18 @@ use engine::session::STACK_BYTES;
 use exit::Exit;
 pub use interrupt::Interrupts;
 
+use crate::memory;
+
 /// How long a cancelled command may tidy up (partial files, the progress bar).
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Reads the arguments, runs the command, and says how it went.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // A configuration that cannot be read is told of by the command that needs it.
+    if let Ok(config) = cli.shared.load() {
+        memory::keep_freed_pages(&config);
+    }
     logging::start(cli.shared.verbose, cli.command.reader());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -90,6 +97,7 @@ async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Job(command) => command.run(&cli.shared).await,
         Command::Table(command) => command.run(&cli.shared).await,
         Command::Maintain(command) => command.run(&cli.shared).await,
+        Command::Archive(command) => command.run(&cli.shared).await,
         Command::Function(command) => command.run(&cli.shared).await,
         Command::Config(command) => command.run(&cli.shared),
     }

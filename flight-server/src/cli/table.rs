@@ -41,14 +41,7 @@ impl Table {
     pub async fn run(self, shared: &Shared) -> anyhow::Result<Exit> {
         let lake = Lake::open(&shared.load()?).await?;
         let Verb::Health { tables, format } = self.verb;
-        let names: Vec<String> = match tables.is_empty() {
-            true => lake
-                .table_names("main")
-                .iter()
-                .map(|name| full_name(name))
-                .collect(),
-            false => tables.iter().map(|name| full_name(name)).collect(),
-        };
+        let names = names(&lake, &tables);
         let mut found = Vec::new();
         for name in &names {
             found.push(lifecycle::health(&lake, &lake.table(name)?).await?);
@@ -62,6 +55,13 @@ impl Table {
         output.commit()?;
         Ok(Exit::Success)
     }
+}
+
+/// The tables that are asked for; all users' tables where none is.
+pub fn names(lake: &Lake, asked: &[String]) -> Vec<String> {
+    let all = lake.table_names("main");
+    let names = if asked.is_empty() { &all } else { asked };
+    names.iter().map(|name| full_name(name)).collect()
 }
 
 fn rows(found: &[Health]) -> anyhow::Result<RecordBatch> {
@@ -113,6 +113,16 @@ fn rows(found: &[Health]) -> anyhow::Result<RecordBatch> {
         (
             "log_entries",
             number(|health| Some(health.log_entries)),
+            false,
+        ),
+        (
+            "archived_partitions",
+            number(|health| Some(health.archived_partitions)),
+            false,
+        ),
+        (
+            "archived_bytes",
+            number(|health| Some(health.archived_bytes)),
             false,
         ),
         ("orphans", number(|health| Some(health.orphans)), false),

@@ -21,6 +21,7 @@ use super::features;
 use super::files::{self, partition_of};
 use super::versions::resolve_in;
 use crate::error::{Error, Result};
+use crate::tables::archive;
 use crate::tables::log::{CONCURRENCY, Log, Provenance, within};
 use crate::tables::{Moment, Table};
 
@@ -72,7 +73,9 @@ pub async fn table_changes(
                 records = records_changes(metadata);
             }
         }
-        found.note(table, &commit, &actions, records)?;
+        if !archive::only_moves(&actions) {
+            found.note(table, &commit, &actions, records)?;
+        }
     }
     let files = found.locate(table, &newest).await?;
     Ok(Arc::new(Changes::try_new(table, after, files).await?))

@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::ingest::{self, INPUT_PREFIX};
 use crate::jobs;
 use crate::lake::Lake;
+use crate::tables::archive;
 use crate::tables::commit::{Commit, Outcome, Reads, commit};
 use crate::tables::log::{CONCURRENCY, Log, Provenance, within};
 use crate::tables::properties::{APPEND_ONLY, is_true};
@@ -94,6 +95,28 @@ fn is_append_only(snapshot: &EagerSnapshot) -> bool {
     is_true(Table::property(snapshot, APPEND_ONLY).as_ref())
 }
 
+/// Fails where partitions were moved to or from the archive since: its files are not the table's to put back.
+async fn check_archived(
+    table: &Table,
+    base: &EagerSnapshot,
+    target: &EagerSnapshot,
+    to: Moment,
+) -> Result<()> {
+    let (now, then) = (
+        archive::pinned(table, base).await?,
+        archive::pinned(table, target).await?,
+    );
+    if now == then {
+        return Ok(());
+    }
+    Err(Error::Unsupported(format!(
+        "{} cannot be restored {to}: partitions have gone to its archive or come back since. Read that version with VERSION AS OF, \
+         or, where rows are missing, bring them back with `paratope archive restore {}`",
+        table.name(),
+        table.name()
+    )))
+}
+
 /// What has to change.
 struct Plan {
     base: EagerSnapshot,
@@ -111,6 +134,7 @@ impl Plan {
         features::check_rewriting(table, &base, "RESTORE")?;
         let target = EagerSnapshot::try_new(table.log_store().as_ref(), Some(version)).await?;
         features::check_rewriting(table, &target, "RESTORE")?;
+        check_archived(table, &base, &target, to).await?;
         let (now, then) = (files::active(&base)?, files::active(&target)?);
         let paths = |files: &[DataFile]| -> HashSet<String> {
             files.iter().map(|file| file.path.clone()).collect()

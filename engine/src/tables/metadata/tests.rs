@@ -185,18 +185,6 @@ async fn properties_are_set_as_delta_libraries_read_them_and_taken_away_again() 
     // The same again is no commit.
     set_properties(&table, many).await.unwrap();
     assert_eq!(table.snapshot().await.unwrap().version(), 1);
-
-    let keys = [
-        "delta.appendOnly".to_string(),
-        "paratope.sortColumns".to_string(),
-    ];
-    unset_properties(&table, &keys, false).await.unwrap();
-    let snapshot = table.snapshot().await.unwrap();
-    assert!(!snapshot.table_properties().append_only());
-    assert_eq!(Table::property(&snapshot, "paratope.sortColumns"), None);
-    let error = unset_properties(&table, &keys, false).await.unwrap_err();
-    assert!(matches!(error, Error::NotFound(_)), "{error}");
-    unset_properties(&table, &keys, true).await.unwrap();
 }
 
 #[tokio::test]

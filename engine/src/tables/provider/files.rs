@@ -24,6 +24,19 @@ use super::bounds::Bounds;
 use super::widened::Widened;
 use crate::error::Result;
 use crate::tables::Table;
+use crate::tables::archive::partition_name;
+
+/// What a query wants of a table.
+pub struct Wanted {
+    /// Filters on partition columns.
+    pub partitions: Option<Arc<dyn PhysicalExpr>>,
+    /// Filters on other columns.
+    pub rows: Option<Arc<dyn PhysicalExpr>>,
+    /// Whether there are none of the latter: all rows of a partition are wanted, or none.
+    pub exact: bool,
+    /// Columns of the filters: those of files first, then those of partitions.
+    pub schema: SchemaRef,
+}
 
 /// The active files of one snapshot, in the snapshot's order. Cheap to clone.
 #[derive(Clone)]
@@ -150,8 +163,49 @@ impl FileList {
         &self.active.snapshot
     }
 
+    /// Files that may hold rows which a query wants.
+    pub fn selected(&self, wanted: &Wanted) -> DFResult<Vec<usize>> {
+        let mut selected = self.all();
+        if let Some(predicate) = &wanted.partitions {
+            selected = self.matching_partitions(selected, predicate, &wanted.schema)?;
+        }
+        if let Some(predicate) = &wanted.rows {
+            selected = self.matching_statistics(selected, predicate, &wanted.schema)?;
+        }
+        Ok(selected)
+    }
+
+    /// Whether files are known to hold `limit` rows together.
+    pub fn hold(&self, selected: &[usize], limit: usize) -> bool {
+        let rows = selected.iter().filter_map(|file| self.row_count(*file));
+        rows.fold(0, usize::saturating_add) >= limit
+    }
+
+    /// Partitions of files, each once, in their order: values of the partition columns as the log has them.
+    pub fn partitions_of(&self, selected: &[usize]) -> Vec<String> {
+        let columns = self.active.snapshot.metadata().partition_columns();
+        let arrays: Vec<&StringArray> = self
+            .active
+            .partitions
+            .columns()
+            .iter()
+            .map(|column| column.as_string::<i32>())
+            .collect();
+        let mut named: Vec<String> = Vec::new();
+        for file in selected {
+            let values = arrays
+                .iter()
+                .map(|array| array.is_valid(*file).then(|| array.value(*file)));
+            let name = partition_name(columns, values);
+            if !named.contains(&name) {
+                named.push(name);
+            }
+        }
+        named
+    }
+
     /// Files whose partition values satisfy `predicate`: exact, as all their rows share them.
-    pub fn matching_partitions(
+    fn matching_partitions(
         &self,
         selected: Vec<usize>,
         predicate: &Arc<dyn PhysicalExpr>,
@@ -185,7 +239,7 @@ impl FileList {
     }
 
     /// Files that may hold rows satisfying `predicate`, by their statistics.
-    pub fn matching_statistics(
+    fn matching_statistics(
         &self,
         selected: Vec<usize>,
         predicate: &Arc<dyn PhysicalExpr>,

@@ -5,6 +5,7 @@
 //! vectors or column mapping are read through deltalake's provider: correct, if slower.
 
 mod address;
+mod archived;
 mod bounds;
 mod counted;
 mod files;
@@ -35,8 +36,9 @@ use datafusion::physical_plan::empty::EmptyExec;
 use deltalake::DeltaTable;
 use deltalake::kernel::EagerSnapshot;
 
+use self::archived::Archived;
 use self::bounds::Bounds;
-use self::files::FileList;
+use self::files::{FileList, Wanted};
 use self::scoped::ScopedExec;
 use super::{Table, definitions};
 use crate::error::{Error, Result};
@@ -52,6 +54,8 @@ pub struct LakeTableProvider {
     definition: Option<String>,
     /// Whether rows carry their address: [`FILE`] and [`ROW`].
     addressed: bool,
+    /// Rows that were put away.
+    archived: Option<Archived>,
     scan: Scan,
 }
 
@@ -75,6 +79,7 @@ impl LakeTableProvider {
     /// `Corrupt` where a file lies outside the table's folder.
     pub async fn try_new(table: &Table, snapshot: EagerSnapshot) -> Result<Self> {
         let partition_columns = snapshot.metadata().partition_columns().to_vec();
+        let archived = Archived::of(table, &snapshot).await?;
         let needs_deltalake =
             types::has_column_mapping(&snapshot) || files::has_deletion_vectors(&snapshot)?;
         if needs_deltalake {
@@ -88,6 +93,7 @@ impl LakeTableProvider {
                 partition_columns,
                 definition: definition_of(table),
                 addressed: false,
+                archived,
                 scan: Scan::Deltalake {
                     provider,
                     own_store: table.storage().is_lake().then(|| table.storage().clone()),
@@ -101,6 +107,7 @@ impl LakeTableProvider {
             partition_columns,
             definition: definition_of(table),
             addressed: false,
+            archived,
             scan: Scan::Parquet {
                 files: FileList::try_new(table, snapshot)?,
                 store,
@@ -115,6 +122,7 @@ impl LakeTableProvider {
     pub fn restricted_to(&self, paths: &[String]) -> Result<Self> {
         let (files, store) = self.rewritable()?;
         Ok(Self {
+            archived: None,
             scan: Scan::Parquet {
                 files: files.restricted_to(paths),
                 store: store.clone(),
@@ -127,6 +135,7 @@ impl LakeTableProvider {
     pub fn restricted_to_files(&self, files: Vec<usize>) -> Result<Self> {
         let (list, store) = self.rewritable()?;
         Ok(Self {
+            archived: None,
             scan: Scan::Parquet {
                 files: list.only(files),
                 store: store.clone(),
@@ -276,6 +285,10 @@ impl TableProvider for LakeTableProvider {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DFResult<Arc<dyn ExecutionPlan>> {
+        let archived = self.archived.as_ref().filter(|it| it.is_asked_for(state));
+        if let (Some(archived), Scan::Deltalake { .. }) = (archived, &self.scan) {
+            archived.check_none()?;
+        }
         let (files, store) = match &self.scan {
             Scan::Deltalake {
                 provider,
@@ -305,15 +318,20 @@ impl TableProvider for LakeTableProvider {
                 .map(|expr| state.create_physical_expr(expr, &df_schema))
                 .transpose()
         };
-        let mut selected = files.all();
-        if let Some(predicate) = physical(on_partitions)? {
-            selected = files.matching_partitions(selected, &predicate, &table_schema)?;
+        let wanted = Wanted {
+            partitions: physical(on_partitions)?,
+            exact: on_data.is_empty(),
+            rows: physical(on_data.clone())?,
+            schema: Arc::clone(&table_schema),
+        };
+        let mut selected = files.selected(&wanted)?;
+        let limit_within = limit.filter(|_| wanted.exact);
+        if let Some(archived) = archived
+            && !limit_within.is_some_and(|limit| files.hold(&selected, limit))
+        {
+            archived.check(&wanted)?;
         }
-        let exact = on_data.is_empty();
-        if let Some(predicate) = physical(on_data.clone())? {
-            selected = files.matching_statistics(selected, &predicate, &table_schema)?;
-        }
-        if let Some(limit) = limit.filter(|_| exact) {
+        if let Some(limit) = limit_within {
             selected = files.enough_for(selected, limit);
         }
 
