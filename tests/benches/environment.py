@@ -67,12 +67,12 @@ def python() -> Path:
 
 
 def binary(given: Path | None) -> Path:
-    """The release binary: the one given, else built now."""
+    """The binary as it is deployed: the one given, else built now."""
     if given:
         return given.resolve()
-    subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--profile", "dist"], cwd=ROOT, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target / "release" / "paratope"
+    return target / "dist" / "paratope"
 
 
 def variables() -> dict[str, str]:
