@@ -339,6 +339,25 @@ async fn what_a_query_would_cost_is_told_and_limited_beforehand() {
 }
 
 #[test]
+fn a_user_has_so_many_tokens_a_day() {
+    let (_folder, paratope) = lake();
+    let of_one = |sql: &str| format!("SELECT plm_embed(seq, 'tiny') FROM domains WHERE {sql}");
+    // One process: what it granted is what it counts.
+    let script = [of_one("id = 1"), of_one("id = 1"), of_one("id = 2")].join("; ");
+    let limited = |tokens: &str| {
+        paratope
+            .clone()
+            .with("PARATOPE__MODELS__MAX_INFERENCE_TOKENS_PER_USER", tokens)
+            .run(["query", "-c", &script])
+    };
+    // The second is known.
+    limited("300").expect_code(0);
+    limited("200")
+        .expect_code(1)
+        .expect_message(&["of the 200 that a user may send in 24 hours", "are gone"]);
+}
+
+#[test]
 fn neighbours_over_stored_embeddings_are_plain_sql() {
     let (_folder, paratope) = lake();
     let create = "CREATE TABLE embeddings AS SELECT id, seq, plm_embed(seq, 'tiny') AS embedding FROM domains";

@@ -23,7 +23,7 @@ impl Default for ClusterConfig {
             workers: Vec::new(),
             token: None,
             task_bytes: 64 << 20,
-            task_expensive_rows: 10_000,
+            task_expensive_rows: 500_000,
         }
     }
 }

@@ -25,6 +25,9 @@ pub struct ModelsConfig {
     /// The most tokens that one query may send through a model; unset: no limit. `EXPLAIN INFERENCE` tells how many a
     /// query would.
     pub max_inference_tokens: Option<u64>,
+    /// The most tokens that the queries of one user may send through models within 24 hours, as each process counts them;
+    /// unset: no limit.
+    pub max_inference_tokens_per_user: Option<u64>,
     /// Where `hf:owner/name` is fetched from.
     pub hub: String,
 }
@@ -38,6 +41,7 @@ impl Default for ModelsConfig {
             cache_bytes: 256 << 20,
             batch_tokens: udfs::models::batches::TOKEN_BUDGET,
             max_inference_tokens: None,
+            max_inference_tokens_per_user: None,
             hub: "https://huggingface.co".into(),
         }
     }

@@ -97,7 +97,7 @@ pub(crate) async fn estimate(
         .collect())
 }
 
-/// Refuses a query that would send more tokens through models than one may.
+/// Refuses a query of `user` that would send more tokens through models than one may, or than are left to the user.
 ///
 /// # Errors
 /// `Exhausted`; the query's own.
@@ -105,24 +105,40 @@ pub(crate) async fn admit(
     state: &SessionState,
     plan: &LogicalPlan,
     context: &Arc<TaskContext>,
+    user: &str,
 ) -> Result<()> {
     let Some(models) = Models::of(state.config()) else {
         return Ok(());
     };
-    let Some(limit) = models.config().max_inference_tokens else {
+    let config = models.config();
+    let (of_query, of_user) = (
+        config.max_inference_tokens,
+        config.max_inference_tokens_per_user,
+    );
+    if of_query.or(of_user).is_none() {
         return Ok(());
-    };
+    }
     let measured = measured(state, plan, Arc::clone(context)).await?;
     let counts = measured.iter().filter_map(|(_, estimate)| estimate.counts);
     let left: u64 = counts.map(|counts| counts.left).sum();
-    match left > limit {
-        false => Ok(()),
-        true => Err(Error::Exhausted(format!(
+    if let Some(limit) = of_query.filter(|limit| left > *limit) {
+        return Err(Error::Exhausted(format!(
             "the query would send {left} tokens through language models, and one may send {limit} (models.max_inference_tokens); \
              EXPLAIN INFERENCE tells what they are: ask for fewer rows, or for single_pass where exact is not needed"
         ))
-        .into()),
+        .into());
     }
+    let Some(limit) = of_user else {
+        return Ok(());
+    };
+    let granted = models.spent().grant(user, left, limit, Instant::now());
+    granted.map_err(|gone| {
+        Error::Exhausted(format!(
+            "the query would send {left} tokens through language models, and of the {limit} that a user may send in 24 hours \
+             {gone} are gone (models.max_inference_tokens_per_user); EXPLAIN INFERENCE tells what they are"
+        ))
+        .into()
+    })
 }
 
 /// The calls of a query with what is known of their rows.

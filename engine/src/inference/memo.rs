@@ -1,10 +1,14 @@
 //! Results of one call, by its arguments, within a limit. What was not asked for in a while is forgotten first.
 
-use std::collections::HashMap;
+use std::collections::HashMap as StdHashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::arrow::array::{Array as _, ArrayRef};
+use datafusion::common::hash_utils::RandomState;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+
+/// Keys are as long as sequences, and an alignment costs no more than the standard hash of a few of them.
+type HashMap<K, V> = StdHashMap<K, V, RandomState>;
 
 /// A row of an array of results.
 #[derive(Debug, Clone)]
@@ -63,8 +67,8 @@ impl Memo {
             chunks: Vec::new(),
             missing: Vec::new(),
         };
-        let mut chunks: HashMap<*const (), usize> = HashMap::new();
-        let mut new: HashMap<&'a [u8], usize> = HashMap::new();
+        let mut chunks: HashMap<*const (), usize> = HashMap::default();
+        let mut new: HashMap<&'a [u8], usize> = HashMap::default();
         for (row, key) in (0..).zip(keys) {
             if let Some(place) = generations.get(key) {
                 let address = Arc::as_ptr(&place.chunk).cast::<()>();

@@ -30,6 +30,7 @@ mod planner;
 mod progress;
 mod remembered;
 mod shares;
+mod spent;
 
 pub(crate) use calls::{cost, is_expensive};
 pub(crate) use codec::InferenceCodec;

@@ -18,6 +18,7 @@ use udfs::models::Model;
 use udfs::plm::{Function, Pin, Work};
 
 use super::memo::Memo;
+use super::spent::Spent;
 use crate::config::ModelsConfig;
 use crate::models::Library;
 
@@ -26,6 +27,7 @@ use crate::models::Library;
 pub(crate) struct Models {
     library: Arc<Library>,
     results: Memo,
+    spent: Spent,
     config: ModelsConfig,
 }
 
@@ -37,6 +39,7 @@ impl Models {
         Self {
             library: Arc::clone(library),
             results: Memo::new(config.cache_bytes, &pool),
+            spent: Spent::default(),
             config: config.clone(),
         }
     }
@@ -54,6 +57,11 @@ impl Models {
     /// A model in memory.
     pub async fn model(&self, pin: &Pin) -> Result<Arc<Model>> {
         Ok(self.library.ready(pin).await?)
+    }
+
+    /// What users had computed.
+    pub(super) fn spent(&self) -> &Spent {
+        &self.spent
     }
 
     /// Limits.

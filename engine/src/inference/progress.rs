@@ -2,13 +2,15 @@
 //! nobody waits for them any longer. Without such calls it does nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+use datafusion::physical_plan::metrics::{
+    Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, Time,
+};
 use futures::{Stream, StreamExt as _, stream};
 use udfs::plm::{self, Work};
 
@@ -24,6 +26,8 @@ pub(super) struct Progress {
     calls: Vec<ModelCall>,
     work: Arc<Work>,
     counters: Option<Counters>,
+    /// Since when it computes.
+    since: Instant,
 }
 
 /// Somebody waits for the results.
@@ -38,6 +42,7 @@ impl Drop for Waiting {
 struct Counters {
     sequences: Count,
     tokens: Count,
+    speed: Gauge,
     batches: Count,
     load: Time,
 }
@@ -49,6 +54,7 @@ impl Progress {
         let counters = (!calls.is_empty()).then(|| Counters {
             sequences: counter("sequences"),
             tokens: counter("tokens"),
+            speed: MetricBuilder::new(metrics).gauge("tokens_per_s", partition),
             batches: counter("micro_batches"),
             load: MetricBuilder::new(metrics).subset_time("model_load", partition),
         });
@@ -56,6 +62,7 @@ impl Progress {
             calls,
             work: Arc::default(),
             counters,
+            since: Instant::now(),
         }
     }
 
@@ -66,6 +73,7 @@ impl Progress {
             let (work, elapsed) = models.work(pins).await?;
             self.work = Arc::new(work);
             self.note_load(elapsed);
+            self.since = Instant::now();
         }
         Ok(self)
     }
@@ -122,6 +130,10 @@ impl Progress {
         add(&counters.sequences, counts.sequences);
         add(&counters.tokens, counts.tokens);
         add(&counters.batches, counts.batches);
+        let seconds = self.since.elapsed().as_secs_f64().max(1e-3);
+        counters
+            .speed
+            .set((counters.tokens.value() as f64 / seconds) as usize);
         measures::inference(counts);
         computed
     }

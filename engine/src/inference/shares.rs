@@ -12,8 +12,9 @@ use datafusion::error::Result;
 use super::calls::is_expensive_physical;
 use super::models::ModelCall;
 
-/// Rows that one thread computes without a pause: the shortest time in which a query can be cancelled, and the share in which
-/// a batch is given to all threads.
+/// Rows that one thread aligns without a pause: as many as fill the lanes of the kernel well, and take a few milliseconds.
+const ALIGNED_ROWS: usize = 2_048;
+/// The same of language models, whatever the tokens.
 const ROWS: usize = 256;
 
 /// The rows of a batch, shared out.
@@ -42,7 +43,7 @@ impl Shares {
     /// How many there are: at least one.
     pub fn len(&self) -> usize {
         match self {
-            Self::Slices(batch) => batch.num_rows().div_ceil(ROWS).max(1),
+            Self::Slices(batch) => batch.num_rows().div_ceil(ALIGNED_ROWS).max(1),
             Self::Picked { shares, .. } => shares.len(),
         }
     }
@@ -51,8 +52,8 @@ impl Shares {
     pub fn get(&self, index: usize) -> Result<RecordBatch> {
         match self {
             Self::Slices(batch) => {
-                let start = index * ROWS;
-                Ok(batch.slice(start, ROWS.min(batch.num_rows() - start)))
+                let start = index * ALIGNED_ROWS;
+                Ok(batch.slice(start, ALIGNED_ROWS.min(batch.num_rows() - start)))
             }
             Self::Picked { batch, shares } => Ok(take_record_batch(batch, &shares[index])?),
         }

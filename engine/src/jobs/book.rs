@@ -18,6 +18,10 @@ const SHIPPED: &[(&str, &str)] = &[
         include_str!("../../../sql/jobs/annotate_chains.sql"),
     ),
     (
+        "embed_chains",
+        include_str!("../../../sql/jobs/embed_chains.sql"),
+    ),
+    (
         "ingest_nightly",
         include_str!("../../../sql/jobs/ingest_nightly.sql"),
     ),

@@ -40,6 +40,8 @@ pub struct Scope {
     pinned: Option<Arc<Pinned>>,
     /// The statement that this is about, where somebody watches it.
     query: Option<Arc<Query>>,
+    /// Whose it is.
+    user: String,
 }
 
 impl Scope {
@@ -73,6 +75,7 @@ impl Scope {
             state,
             pinned,
             query: queries::current(),
+            user: session.caller().user.clone(),
         })
     }
 
@@ -146,7 +149,7 @@ impl Scope {
 
     /// The physical plan of a logical one, unless it would ask too much of language models.
     pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        inference::admit(&self.state, plan, &self.task_context()).await?;
+        inference::admit(&self.state, plan, &self.task_context(), &self.user).await?;
         Ok(inference::planned(&self.state, plan).await?)
     }
 

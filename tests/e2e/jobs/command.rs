@@ -264,6 +264,48 @@ fn a_job_that_cannot_be_done_is_not_tried_again_and_the_webhook_hears_of_it() {
 }
 
 #[test]
+fn every_shipped_job_has_no_faults_and_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let paratope = Paratope::on(folder.path().join("lake"));
+    paratope.run(["quickstart"]).expect_code(0);
+    // Without its model, the job says what to do.
+    paratope
+        .run(["job", "lint", "embed_chains"])
+        .expect_code(1)
+        .expect_message(&["antiberty", "paratope model"]);
+    let files = folder.path().join("tiny");
+    tests::model::write(&files, 7).unwrap();
+    let add = [
+        "model",
+        "add",
+        "antiberty",
+        "--from",
+        files.to_str().unwrap(),
+    ];
+    paratope.run(add).expect_code(0);
+    let shipped = "SELECT job, target FROM system.jobs WHERE origin = 'shipped' ORDER BY job";
+    let jobs = paratope.query(shipped);
+    assert_eq!(jobs.len(), 6);
+    for job in &jobs {
+        let name = job["job"].as_str().unwrap();
+        paratope.run(["job", "lint", name]).expect_code(0);
+        if name == "ingest_nightly" {
+            // Its folder is not there.
+            continue;
+        }
+        paratope.run(["job", "run", name]).expect_code(0);
+        if let Some(target) = job["target"].as_str() {
+            let rows = paratope.count(&format!("SELECT count(*) FROM {target}"));
+            assert!(rows > 0, "{name} wrote nothing");
+        }
+    }
+    let dimension = "SELECT min(array_length(embedding)) FROM chain_embeddings";
+    assert!(paratope.count(dimension) > 1);
+    let twice = "SELECT count(*) - count(DISTINCT v_domain_hash) FROM chain_embeddings";
+    assert_eq!(paratope.count(twice), 0);
+}
+
+#[test]
 fn upkeep_says_what_it_would_gain_and_gains_it() {
     let folder = tempfile::tempdir().unwrap();
     let paratope = lake(folder.path()).with("PARATOPE__MAINTENANCE__VACUUM_FLOOR_HOURS", "0");
