@@ -17,7 +17,7 @@ use object_store::path::Path;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tests::faults::{Answer, Fault, Rule};
-use tests::s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
+use tests::s3::S3Server;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -29,14 +29,7 @@ const ROUNDS: usize = 6;
 const LOG: &str = r"/system/catalog/_delta_log/\d{20}\.json$";
 
 fn config(server: &S3Server) -> Config {
-    let mut config = Config::default();
-    config.lake.url = server.url("catalog");
-    config.storage.endpoint = Some(server.endpoint());
-    config.storage.region = Some(REGION.into());
-    config.storage.access_key_id = Some(ACCESS_KEY.into());
-    config.storage.secret_access_key = Some(SECRET_KEY.into());
-    config.storage.allow_http = true;
-    config
+    server.config("catalog")
 }
 
 async fn open(server: &S3Server) -> Arc<Lake> {

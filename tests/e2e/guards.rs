@@ -11,7 +11,7 @@ use engine::tables::commit::{Commit, Guards, Outcome, Reads, append, commit_guar
 use engine::tables::write::{Written, write_sorted};
 use futures::TryStreamExt as _;
 use tests::faults::{Answer, Fault, Rule};
-use tests::s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
+use tests::s3::S3Server;
 
 const TABLE: &str = "main.protein_chains";
 const LOG: &str = r"/main/protein_chains/_delta_log/\d{20}\.json$";
@@ -22,13 +22,7 @@ struct OpenLake {
 }
 
 async fn open(server: &S3Server) -> OpenLake {
-    let mut config = Config::default();
-    config.lake.url = server.url("guards");
-    config.storage.endpoint = Some(server.endpoint());
-    config.storage.region = Some(REGION.into());
-    config.storage.access_key_id = Some(ACCESS_KEY.into());
-    config.storage.secret_access_key = Some(SECRET_KEY.into());
-    config.storage.allow_http = true;
+    let config = server.config("guards");
     let lake = Lake::open_or_init(&config).await.unwrap();
     OpenLake { lake, config }
 }

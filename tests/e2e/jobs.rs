@@ -16,6 +16,7 @@ use futures::TryStreamExt as _;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use tests::binary::{Paratope, Running};
+use tests::s3::S3Server;
 use tokio::runtime::Runtime;
 
 /// Moments at which a server that runs the job is killed.
@@ -38,12 +39,10 @@ fn write_job(folder: &Path) {
 }
 
 /// A session of this process on the same lake.
-fn session(paratope: &Paratope, runtime: &Runtime) -> Session {
-    let mut config = Config::default();
-    config.lake.url = paratope.lake().to_string();
-    let lake = runtime.block_on(Lake::open(&config)).unwrap();
-    let access = Access::nothing(&config).unwrap();
-    Session::new(Some(lake), &config, access).unwrap()
+fn session(config: &Config, runtime: &Runtime) -> Session {
+    let lake = runtime.block_on(Lake::open(config)).unwrap();
+    let access = Access::nothing(config).unwrap();
+    Session::new(Some(lake), config, access).unwrap()
 }
 
 fn execute(session: &Session, runtime: &Runtime, sql: &str) {
@@ -70,26 +69,40 @@ fn serve(paratope: &Paratope, jobs: &Path) -> Running {
 }
 
 #[test]
-fn a_job_whose_schedulers_are_killed_30_times_loses_no_row_and_doubles_none() {
+fn a_job_whose_schedulers_are_killed_30_times_loses_no_row_and_doubles_none_on_a_local_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let paratope = Paratope::on(folder.path().join("lake"));
+    let mut config = Config::default();
+    config.lake.url = paratope.lake().to_string();
+    under_fire(paratope, &config);
+}
+
+#[test]
+fn a_job_whose_schedulers_are_killed_30_times_loses_no_row_and_doubles_none_on_s3() {
+    let server = S3Server::start();
+    under_fire(Paratope::on_s3(&server, "fire"), &server.config("fire"));
+}
+
+fn under_fire(paratope: Paratope, config: &Config) {
     let folder = tempfile::tempdir().unwrap();
     let jobs = folder.path().join("jobs");
     write_job(&jobs);
-    let paratope = Paratope::on(folder.path().join("lake"))
+    let paratope = paratope
         .with("PARATOPE__JOBS__LEASE_S", "1")
         .with("PARATOPE__JOBS__POLL_S", "1")
         .with("PARATOPE__QUERY__THREADS", "1");
     paratope.init();
     let runtime = Runtime::new().unwrap();
-    let main = session(&paratope, &runtime);
+    let main = session(config, &runtime);
     execute(&main, &runtime, "CREATE TABLE src (k BIGINT, v BIGINT)");
     let stop = Arc::new(AtomicBool::new(false));
     let (written, compacted) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
-            let (paratope, stop, written) = (&paratope, Arc::clone(&stop), Arc::clone(&written));
+            let (stop, written) = (Arc::clone(&stop), Arc::clone(&written));
             scope.spawn(move || {
                 let runtime = Runtime::new().unwrap();
-                let session = session(paratope, &runtime);
+                let session = session(config, &runtime);
                 let mut dice = StdRng::seed_from_u64(writer as u64);
                 let mut next = writer * 1_000_000;
                 while !stop.load(Ordering::Relaxed) {
@@ -110,7 +123,7 @@ fn a_job_whose_schedulers_are_killed_30_times_loses_no_row_and_doubles_none() {
         }
         scope.spawn(|| {
             let runtime = Runtime::new().unwrap();
-            let session = session(&paratope, &runtime);
+            let session = session(config, &runtime);
             while !stop.load(Ordering::Relaxed) {
                 execute(&session, &runtime, "OPTIMIZE src");
                 compacted.fetch_add(1, Ordering::Relaxed);

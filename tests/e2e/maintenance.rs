@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::DataType;
@@ -22,7 +22,7 @@ use tests::data::chains;
 use tests::faults::{Fault, Rule};
 use tests::formats::fasta;
 use tests::lake::chain_rows;
-use tests::s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
+use tests::s3::S3Server;
 use tokio::task::JoinSet;
 
 const TABLE: &str = "main.protein_chains";
@@ -39,13 +39,7 @@ struct Open {
 }
 
 async fn open(server: &S3Server, folder: &str) -> Open {
-    let mut config = Config::default();
-    config.lake.url = server.url(folder);
-    config.storage.endpoint = Some(server.endpoint());
-    config.storage.region = Some(REGION.into());
-    config.storage.access_key_id = Some(ACCESS_KEY.into());
-    config.storage.secret_access_key = Some(SECRET_KEY.into());
-    config.storage.allow_http = true;
+    let mut config = server.config(folder);
     config.maintenance.vacuum_floor_hours = 0;
     let lake = Lake::open_or_init(&config).await.unwrap();
     Open { lake, config }
@@ -122,14 +116,19 @@ impl Open {
 
     /// Ids of all rows, sorted; one that is there twice is twice in the list.
     async fn ids(&self) -> Vec<String> {
+        self.ids_of("protein_chains").await
+    }
+
+    /// The same of what a FROM clause names.
+    async fn ids_of(&self, relation: &str) -> Vec<String> {
         let session = Session::new(
             Some(Arc::clone(&self.lake)),
             &self.config,
             Access::everything(&self.config).unwrap(),
         )
         .unwrap();
-        let sql = "SELECT protein_id FROM protein_chains";
-        let statement = session.parse(sql).unwrap().remove(0);
+        let sql = format!("SELECT protein_id FROM {relation}");
+        let statement = session.parse(&sql).unwrap().remove(0);
         let answer = session.execute(statement).await.unwrap();
         let batches: Vec<_> = answer.stream.try_collect().await.unwrap();
         let mut ids = Vec::new();
@@ -227,6 +226,66 @@ async fn compactions_racing_each_other_and_appends_lose_and_double_nothing() {
     assert_eq!(lake.ids().await, names(3, 15));
     let files = lake.table().snapshot().await.unwrap();
     assert_eq!(files.try_log_data().unwrap().num_files(), 1);
+}
+
+/// Eight writers append for a minute while a compactor rewrites what they wrote, and readers ask for versions of a while ago.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn for_a_minute_no_append_fails_beside_compactions_and_old_versions_are_read() {
+    const WRITERS: usize = 8;
+    let server = S3Server::start();
+    open(&server, "minute").await;
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut writing = JoinSet::new();
+    for writer in 0..WRITERS {
+        let lake = open(&server, "minute").await;
+        writing.spawn(async move {
+            let mut versions = Vec::new();
+            while Instant::now() < end {
+                versions.push(lake.append(&name(writer, versions.len())).await);
+                tokio::time::sleep(Duration::from_millis(150)).await;
+            }
+            (writer, versions)
+        });
+    }
+    let compactor = open(&server, "minute").await;
+    let compacting = tokio::spawn(async move {
+        let mut summaries = Vec::new();
+        while Instant::now() < end {
+            summaries.push(compactor.optimize(Guards::default()).await);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        summaries
+    });
+    let reader = open(&server, "minute").await;
+    let reading = tokio::spawn(async move {
+        let mut read = Vec::new();
+        while Instant::now() < end {
+            // Meanwhile its files are put together with others.
+            let version = reader.version().await.saturating_sub(20);
+            let relation = format!("protein_chains VERSION AS OF {version}");
+            read.push((version, reader.ids_of(&relation).await.len()));
+        }
+        read
+    });
+    let mut appended = Vec::new();
+    let mut expected = Vec::new();
+    while let Some(written) = writing.join_next().await {
+        let (writer, versions) = written.unwrap();
+        expected.extend((0..versions.len()).map(|row| name(writer, row)));
+        appended.extend(versions);
+    }
+    let summaries = compacting.await.unwrap();
+    let read = reading.await.unwrap();
+    expected.sort();
+    assert_eq!(open(&server, "minute").await.ids().await, expected);
+    assert!(appended.len() > 20 * WRITERS, "{} appends", appended.len());
+    let rewritten: u64 = summaries.iter().map(|done| done.files_removed).sum();
+    assert!(summaries.len() > 5 && rewritten > 50, "{summaries:?}");
+    assert!(read.len() > 5, "{} versions were read", read.len());
+    for (version, rows) in read {
+        let then = appended.iter().filter(|at| **at <= version).count();
+        assert_eq!(rows, then, "version {version}");
+    }
 }
 
 /// Two compactions of the same files: neither commits before both have written.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use engine::config::Config;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use hyper::body::Incoming;
@@ -99,6 +100,18 @@ impl S3Server {
     /// URL of a folder in the bucket.
     pub fn url(&self, folder: &str) -> String {
         format!("s3://{BUCKET}/{folder}")
+    }
+
+    /// The configuration of this process for a lake in a folder of its bucket.
+    pub fn config(&self, folder: &str) -> Config {
+        let mut config = Config::default();
+        config.lake.url = self.url(folder);
+        config.storage.endpoint = Some(self.endpoint());
+        config.storage.region = Some(REGION.into());
+        config.storage.access_key_id = Some(ACCESS_KEY.into());
+        config.storage.secret_access_key = Some(SECRET_KEY.into());
+        config.storage.allow_http = true;
+        config
     }
 
     /// Environment that lets `paratope` use this server.

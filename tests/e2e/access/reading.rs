@@ -158,14 +158,8 @@ async fn other_buckets_and_the_network_are_not_asked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_listed_bucket_only_the_listed_prefix_is_reached() {
     let s3 = tests::s3::S3Server::start();
-    let mut config = Config::default();
-    config.lake.url = s3.url("data/lake");
+    let mut config = s3.config("data/lake");
     config.access.read = vec![s3.url("data")];
-    config.storage.endpoint = Some(s3.endpoint());
-    config.storage.region = Some(tests::s3::REGION.into());
-    config.storage.access_key_id = Some(tests::s3::ACCESS_KEY.into());
-    config.storage.secret_access_key = Some(tests::s3::SECRET_KEY.into());
-    config.storage.allow_http = true;
     let lake = Lake::open_or_init(&config).await.unwrap();
     for name in ["data/a.fa", "database/b.fa", "c.fa"] {
         let file = s3.bucket_folder().join(name);

@@ -1,6 +1,6 @@
 //! Histories of writers, a compactor and two runners over a store that fails: whatever the seed, the target is the query over
 //! the source in the end, row for row. A seed that fails is printed; `PARATOPE_SEED=n` runs it alone, `PARATOPE_HISTORIES=n`
-//! that many.
+//! that many, by all threads.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -164,26 +164,42 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[tokio::test]
-async fn whatever_the_store_does_no_row_is_lost_and_none_is_double() {
-    let store = beginning().await;
-    let seeds: Vec<u64> = match number("PARATOPE_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("PARATOPE_HISTORIES").unwrap_or(HISTORIES)).collect(),
+#[test]
+fn whatever_the_store_does_no_row_is_lost_and_none_is_double() {
+    let seeds = match number("PARATOPE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("PARATOPE_HISTORIES").unwrap_or(HISTORIES),
     };
-    let (mut faults, mut computed) = (0, 0);
-    for seed in seeds {
-        eprintln!("history of seed {seed}");
-        let (actual, expected, more) = play(&store, seed, Guards::default()).await;
-        assert_eq!(
-            actual, expected,
-            "seed {seed}: PARATOPE_SEED={seed} plays it again"
-        );
-        faults += more;
-        computed += actual.len();
-    }
-    assert!(faults > 0, "nothing went wrong");
-    assert!(computed > 0, "nothing was written");
+    let next = AtomicU64::new(seeds.start);
+    let (faults, computed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                // One thread a history: so it is the same each time.
+                let mut runtime = tokio::runtime::Builder::new_current_thread();
+                let runtime = runtime.enable_all().build().unwrap();
+                let store = runtime.block_on(beginning());
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if !seeds.contains(&seed) {
+                        break;
+                    }
+                    eprintln!("history of seed {seed}");
+                    let played = play(&store, seed, Guards::default());
+                    let (actual, expected, more) = runtime.block_on(played);
+                    assert_eq!(
+                        actual, expected,
+                        "seed {seed}: PARATOPE_SEED={seed} plays it again"
+                    );
+                    faults.fetch_add(more, Ordering::Relaxed);
+                    computed.fetch_add(actual.len() as u64, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert!(faults.into_inner() > 0, "nothing went wrong");
+    assert!(computed.into_inner() > 0, "nothing was written");
 }
 
 #[tokio::test]
