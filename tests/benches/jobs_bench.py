@@ -93,6 +93,10 @@ def location(binary: Path, folder: Path, threads: int, table: str) -> Path:
     return Path(json.loads(text)[0]["location"].removeprefix("file://"))
 
 
+LINKS = 30_000
+"""Links to one file: file systems have a limit of about twice as many."""
+
+
 def copies(table: Path, count: int) -> None:
     """Makes as many files of a table's only one, in one commit: links to one file, under names of their own."""
     log = table / "_delta_log"
@@ -102,7 +106,11 @@ def copies(table: Path, count: int) -> None:
     lines = []
     for number in range(count):
         name = f"part-{number:06}.parquet"
-        os.link(original, table / name)
+        if number % LINKS == 0:
+            shutil.copyfile(original, table / name)
+            linked = table / name
+        else:
+            os.link(linked, table / name)
         lines.append(json.dumps({"add": add | {"path": name}}))
     (log / f"{int(newest.stem) + 1:020}.json").write_text("\n".join(lines) + "\n")
 

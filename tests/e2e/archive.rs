@@ -38,6 +38,13 @@ fn cold_partitions_go_and_come_back() {
     table(&paratope);
     let all = look(&paratope);
     paratope.run(["archive", "list"]).expect_code(0);
+    let health = ["table", "health", "t", "--format", "json"];
+    let advised = paratope.run(health).expect_code(0);
+    assert!(
+        advised.stdout.contains("archive: 2 partitions"),
+        "{}",
+        advised.stdout
+    );
     paratope.run(["maintain", "--table", "t"]).expect_code(0);
     paratope
         .run(["query", "-c", LOOK])

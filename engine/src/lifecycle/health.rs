@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::Utc;
 use deltalake::kernel::EagerSnapshot;
 use serde_json::Value;
 
@@ -48,6 +49,8 @@ pub struct Health {
     pub log_entries: u64,
     /// Entries of the log that are there.
     pub log_versions: u64,
+    /// Partitions that are cold enough for the archive.
+    pub cold_partitions: u64,
     /// Partitions in the archive.
     pub archived_partitions: u64,
     /// Their bytes.
@@ -69,6 +72,12 @@ impl Health {
                 self.files_after + self.small_files - self.files,
                 self.files_after,
                 self.files
+            ));
+        }
+        if self.cold_partitions > 0 {
+            advice.push(format!(
+                "archive: {} partitions are older than the table's archiveAfter says and move out of it",
+                self.cold_partitions
             ));
         }
         if self.orphans > 0 {
@@ -149,6 +158,10 @@ pub async fn health(lake: &Lake, table: &Arc<Table>) -> Result<Health> {
         }
     }
     health.files_after = health.files - gone;
+    // A table that cannot have an archive is told of by maintenance.
+    if let Ok(cold) = archive::archive_cold(table, Utc::now(), true).await {
+        health.cold_partitions = cold.partitions;
+    }
     for put in archive::contents(table).await? {
         health.archived_partitions += 1;
         health.archived_bytes += put.held.bytes;

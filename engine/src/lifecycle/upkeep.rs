@@ -20,10 +20,14 @@ use crate::lake::Lake;
 use crate::session::{ARCHIVED, Session};
 use crate::sql::quoted;
 use crate::tables::Table;
-use crate::tables::maintenance::{self, Optimize, Vacuum};
+use crate::tables::layout::ZORDER_COLUMNS;
+use crate::tables::maintenance::{self, DataFile, Optimize, Vacuum, ZORDER_TAG};
 
 /// Log entries behind a checkpoint from which on another is written.
 const CHECKPOINT_AFTER: u64 = 20;
+
+/// One byte in so many that is not z-ordered makes it worth doing that again.
+const UNCLUSTERED: u64 = 5;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub struct Maintained {
     pub partitions_archived: u64,
     /// Files that were put together.
     pub files_compacted: u64,
+    /// Files that were z-ordered.
+    pub files_clustered: u64,
     /// Files that it was thought there would be.
     pub files_expected: u64,
     /// Files that there are.
@@ -134,10 +140,47 @@ async fn one(lake: &Arc<Lake>, session: &Session, table: &Arc<Table>, dry_run: b
             },
         }
     }
+    if let Err(error) = cluster(lake, table, &mut done, dry_run).await {
+        step(&mut done.notes, error);
+    }
     if let Err(error) = finish(lake, table, &before, &mut done, dry_run).await {
         step(&mut done.notes, error);
     }
     done
+}
+
+/// Z-orders the table as its property says, where enough has come since it was.
+async fn cluster(
+    lake: &Arc<Lake>,
+    table: &Arc<Table>,
+    done: &mut Maintained,
+    dry_run: bool,
+) -> Result<()> {
+    let snapshot = table.snapshot().await?;
+    let Some(columns) = Table::column_list(&snapshot, ZORDER_COLUMNS) else {
+        return Ok(());
+    };
+    let options = Optimize {
+        zorder: columns,
+        ..Optimize::default()
+    };
+    let files = maintenance::active_files(&snapshot)?;
+    let is_new = |file: &&DataFile| file.tag(ZORDER_TAG) != Some(options.zorder.join(","));
+    let all: u64 = files.iter().map(|file| file.bytes).sum();
+    let new: u64 = files.iter().filter(is_new).map(|file| file.bytes).sum();
+    // A partition is z-ordered as a whole: that is worth its while now and then.
+    if new * UNCLUSTERED < all.max(1) {
+        return Ok(());
+    }
+    done.files_clustered = match dry_run {
+        true => files.len() as u64,
+        false => {
+            maintenance::optimize(lake, table, &options)
+                .await?
+                .files_removed
+        }
+    };
+    Ok(())
 }
 
 /// A checkpoint where the log is long, and files that nobody needs.

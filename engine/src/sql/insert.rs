@@ -173,6 +173,10 @@ pub async fn add(session: &Session, rows: NewRows) -> Result<u64> {
         removed,
     } = &rows;
     let base = target.base()?.clone();
+    if matches!(removed, Removed::All) {
+        // They would stay.
+        target.reader.check_whole(scope.state())?;
+    }
     let schema = target.stored_schema()?;
     let explained = |error: Error| values::explained(error, plan, &schema, scope.state());
     let optimized = udfs::plm::without_computing(|| scope.state().optimize(plan));

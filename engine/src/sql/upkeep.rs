@@ -28,10 +28,11 @@ const OPTIMIZED: [&str; 6] = [
 ];
 const VACUUMED: [&str; 3] = ["files_deleted", "bytes_deleted", "retained_hours"];
 const CHECKPOINTED: [&str; 1] = ["version"];
-const MAINTAINED: [&str; 7] = [
+const MAINTAINED: [&str; 8] = [
     "rows_expired",
     "partitions_archived",
     "files_compacted",
+    "files_clustered",
     "files_expected",
     "files_after",
     "files_deleted",
@@ -183,6 +184,7 @@ pub async fn maintain(
         number(|table| table.rows_expired),
         number(|table| table.partitions_archived),
         number(|table| table.files_compacted),
+        number(|table| table.files_clustered),
         number(|table| table.files_expected),
         number(|table| table.files_after),
         number(|table| table.files_deleted),

@@ -20,6 +20,8 @@ const ROW_GROUP_ROWS: usize = 131_072;
 const STATISTICS_PREFIX: usize = 64;
 /// Table property: columns by which rows are sorted within a partition.
 pub const SORT_COLUMNS: &str = "paratope.sortColumns";
+/// Table property: columns by which maintenance z-orders partitions.
+pub const ZORDER_COLUMNS: &str = "paratope.zorderColumns";
 /// Table property: long, mostly distinct columns, written without dictionary and statistics.
 pub const PLAIN_COLUMNS: &str = "paratope.plainColumns";
 

@@ -8,7 +8,7 @@ use deltalake::kernel::StructType;
 
 use super::archive::{AFTER, ARCHIVE_CLASS};
 use super::columns;
-use super::layout::{PLAIN_COLUMNS, SORT_COLUMNS};
+use super::layout::{PLAIN_COLUMNS, SORT_COLUMNS, ZORDER_COLUMNS};
 use super::storage_class::{self, STORAGE_CLASS};
 use crate::error::{Error, Result};
 use crate::lifecycle::{Age, RETAIN};
@@ -65,6 +65,7 @@ const KNOWN: &[(&str, Domain)] = &[
     (RETAIN, Domain::Age),
     (SORT_COLUMNS, Domain::Sortable),
     (STORAGE_CLASS, Domain::StorageClass),
+    (ZORDER_COLUMNS, Domain::Sortable),
 ];
 
 /// Properties (or beginnings of some) that other software knows, and why not here.

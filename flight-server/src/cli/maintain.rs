@@ -102,6 +102,10 @@ fn rows(done: &[Maintained]) -> anyhow::Result<RecordBatch> {
             "files_compacted",
             number(|table| Some(table.files_compacted)),
         ),
+        (
+            "files_clustered",
+            number(|table| Some(table.files_clustered)),
+        ),
         ("files_expected", number(|table| Some(table.files_expected))),
         ("files_after", number(|table| Some(table.files_after))),
         ("checkpoint", number(|table| table.checkpoint)),

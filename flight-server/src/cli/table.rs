@@ -116,6 +116,11 @@ fn rows(found: &[Health]) -> anyhow::Result<RecordBatch> {
             false,
         ),
         (
+            "cold_partitions",
+            number(|health| Some(health.cold_partitions)),
+            false,
+        ),
+        (
             "archived_partitions",
             number(|health| Some(health.archived_partitions)),
             false,

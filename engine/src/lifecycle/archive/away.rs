@@ -54,15 +54,8 @@ pub async fn archive_cold(table: &Arc<Table>, now: DateTime<Utc>, dry_run: bool)
     if dry_run || cold.is_empty() {
         return Ok(summary);
     }
-    let archive = Archive::open_or_create(table).await?;
-    // The files of one version, and what is pinned by the same.
-    if archive.base.version() != base.version() {
-        return Err(Error::Conflict(format!(
-            "{} was changed as its cold partitions were looked for; the next maintenance archives them",
-            table.name()
-        )));
-    }
     let class = Table::property(&base, ARCHIVE_CLASS);
+    let archive = Archive::open_or_create(table, base).await?;
     let store = archive.archive.log_store().object_store(None);
     let store = storage_class::of_new_files(store, class.as_deref());
     let files: Vec<(Add, String)> = cold

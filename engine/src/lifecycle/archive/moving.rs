@@ -51,7 +51,10 @@ impl Archive {
     /// # Errors
     /// Whatever keeps the logs from being read.
     pub async fn open(table: &Arc<Table>) -> Result<Option<Self>> {
-        let base = table.snapshot().await?;
+        Self::open_at(table, table.snapshot().await?).await
+    }
+
+    async fn open_at(table: &Arc<Table>, base: EagerSnapshot) -> Result<Option<Self>> {
         let Some((archive, pinned)) = in_force(table, &base).await? else {
             return Ok(None);
         };
@@ -64,15 +67,14 @@ impl Archive {
         }))
     }
 
-    /// The archive of a table, which is made where there is none.
+    /// The archive of a table at a version, which is made where there is none.
     ///
     /// # Errors
     /// As [`Archive::open`]; whatever keeps it from being made.
-    pub async fn open_or_create(table: &Arc<Table>) -> Result<Self> {
-        if let Some(open) = Self::open(table).await? {
+    pub async fn open_or_create(table: &Arc<Table>, base: EagerSnapshot) -> Result<Self> {
+        if let Some(open) = Self::open_at(table, base.clone()).await? {
             return Ok(open);
         }
-        let base = table.snapshot().await?;
         let archive = archive_of(table)?;
         // It may be there from an attempt that was cut short.
         write_first_version(&archive, &definition(table, &base)?).await?;

@@ -33,6 +33,7 @@ pub(crate) use optimize::target_file_bytes;
 pub use optimize::{Optimize, OptimizeSummary, optimize, optimize_guarded};
 pub(crate) use provenance::commit_info;
 pub use restore::{RestoreSummary, restore};
+pub(crate) use rewrite::ZORDER_TAG;
 pub use vacuum::{Vacuum, VacuumSummary, vacuum};
 pub use versions::{resolve, snapshot_at};
 

@@ -3,6 +3,7 @@
 //! A log is data that somebody else may have written. A path in it that is absolute, goes up, names another store or goes
 //! through a link would let whoever writes a table show the files of whoever reads it.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use deltalake::kernel::{EagerSnapshot, StorageType};
@@ -95,8 +96,8 @@ impl Bounds {
         let Ok(root) = canonical(local) else {
             return Ok(()); // what cannot be resolved cannot be read either, and the reader says why
         };
-        // Files of a partition follow each other mostly.
-        let mut checked: Option<PathBuf> = None;
+        // Each folder once: resolving one costs as much as all else.
+        let mut checked: HashSet<PathBuf> = HashSet::new();
         for location in locations {
             let mut file = local.to_path_buf();
             file.extend(
@@ -106,11 +107,11 @@ impl Bounds {
                     .map(|part| part.as_ref().to_string()),
             );
             let folder = file.parent().unwrap_or(local);
-            if checked.as_deref() != Some(folder) {
+            if !checked.contains(folder) {
                 if canonical(folder).is_ok_and(|real| !real.starts_with(&root)) {
                     return Err(self.outside(location.as_ref()));
                 }
-                checked = Some(folder.to_path_buf());
+                checked.insert(folder.to_path_buf());
             }
             let is_link = file.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
             if is_link && !canonical(&file).is_ok_and(|real| real.starts_with(&root)) {

@@ -168,6 +168,17 @@ impl LakeTableProvider {
         })
     }
 
+    /// Fails where rows are archived that a statement over all rows would miss.
+    ///
+    /// # Errors
+    /// Which, and how to get them.
+    pub fn check_whole(&self, state: &dyn Session) -> DFResult<()> {
+        match self.archived.as_ref().filter(|it| it.is_asked_for(state)) {
+            Some(archived) => archived.check_none(),
+            None => Ok(()),
+        }
+    }
+
     /// The table's folder, relative to the lake.
     pub fn location(&self) -> &str {
         &self.location
@@ -286,8 +297,8 @@ impl TableProvider for LakeTableProvider {
         limit: Option<usize>,
     ) -> DFResult<Arc<dyn ExecutionPlan>> {
         let archived = self.archived.as_ref().filter(|it| it.is_asked_for(state));
-        if let (Some(archived), Scan::Deltalake { .. }) = (archived, &self.scan) {
-            archived.check_none()?;
+        if matches!(self.scan, Scan::Deltalake { .. }) {
+            self.check_whole(state)?;
         }
         let (files, store) = match &self.scan {
             Scan::Deltalake {
