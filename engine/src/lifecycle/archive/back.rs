@@ -1,5 +1,6 @@
 //! Archived partitions come back.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -67,11 +68,11 @@ pub async fn restore_archived(table: &Arc<Table>, condition: Option<&str>) -> Re
         adds: adds.clone(),
         rows: summary.rows,
     };
-    let taken: Vec<&str> = chosen.iter().map(|file| file.path.as_str()).collect();
+    let taken: HashSet<&str> = chosen.iter().map(|file| file.path.as_str()).collect();
     let kept = archive
         .files
         .iter()
-        .filter(|file| !taken.contains(&file.path.as_str()))
+        .filter(|file| !taken.contains(file.path.as_str()))
         .map(DataFile::add)
         .collect();
     let settled = async {

@@ -1,6 +1,6 @@
 //! The files of a snapshot: which ones a query needs, and what is known of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use datafusion::arrow::array::{
@@ -135,11 +135,12 @@ impl FileList {
 
     /// The same list, of which only these files (paths as in the log, decoded) may be read.
     pub fn restricted_to(&self, paths: &[String]) -> Self {
+        let paths: HashSet<&str> = paths.iter().map(String::as_str).collect();
         let only = match self.active.snapshot.try_log_data() {
             Ok(log) => log
                 .iter()
                 .enumerate()
-                .filter(|(_, file)| paths.iter().any(|path| *path == file.path()))
+                .filter(|(_, file)| paths.contains(file.path().as_ref()))
                 .map(|(index, _)| index)
                 .collect(),
             Err(_) => Vec::new(),
