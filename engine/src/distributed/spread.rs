@@ -94,13 +94,16 @@ pub(super) fn spread(
     };
     let most = parts.iter().map(Vec::len).max().unwrap_or(0);
     let schema = scan.file_source.table_schema().table_schema();
-    let unknown = Statistics::new_unknown(schema);
+    // Each task has a clone of what is left: with all files in it, they took most of the time of planning.
+    let without_files = FileScanConfigBuilder::from(scan.clone())
+        .with_file_groups(Vec::new())
+        .with_statistics(Statistics::new_unknown(schema))
+        .build();
     let variants = parts.into_iter().map(|mut groups| {
         // Every task has equally many partitions, of which some may be empty.
         groups.resize_with(most, || FileGroup::new(Vec::new()));
-        let part = FileScanConfigBuilder::from(scan.clone())
+        let part = FileScanConfigBuilder::from(without_files.clone())
             .with_file_groups(groups)
-            .with_statistics(unknown.clone())
             .build();
         DataSourceExec::from_data_source(part) as Arc<dyn ExecutionPlan>
     });
