@@ -116,12 +116,13 @@ fn a_move_that_is_killed_at_any_moment_loses_no_row_and_doubles_none() {
     let all = look(&paratope);
     let away = ["maintain", "--table", "t"];
     let back = ["archive", "restore", "t"];
+    // How long a move takes here and now, its process included.
     let started = Instant::now();
-    paratope.run(back).expect_code(0);
-    let whole = started.elapsed() * 2;
+    paratope.run(away).expect_code(0);
+    let whole = started.elapsed();
     let mut dice = StdRng::seed_from_u64(5);
-    let mut is_away = false;
-    let (mut at_work, mut moved) = (0, 0);
+    let mut is_away = true;
+    let (mut at_work, mut since_moved) = (0, 0);
     for moment in 0..MOMENTS {
         let mut running = paratope.spawn(if is_away { back } else { away });
         std::thread::sleep(Duration::from_micros(
@@ -130,10 +131,20 @@ fn a_move_that_is_killed_at_any_moment_loses_no_row_and_doubles_none() {
         at_work += usize::from(!running.ended());
         running.kill();
         running.wait();
+        // Both ways are killed, however slow the machine is.
+        if since_moved == 3 {
+            paratope
+                .run(if is_away { back } else { away })
+                .expect_code(0);
+        }
         // All of it can be read, or two partitions are archived and the others are there.
         let outcome = paratope.run(["query", "-c", LOOK]);
         let was_away = std::mem::replace(&mut is_away, outcome.code != Some(0));
-        moved += usize::from(was_away != is_away);
+        since_moved = if was_away == is_away {
+            since_moved + 1
+        } else {
+            0
+        };
         if is_away {
             outcome.expect_message(&["archived: p=p 0, p=p 1."]);
             let live = "SELECT count(DISTINCT k) FROM t WHERE p > 'p 1'";
@@ -153,7 +164,6 @@ fn a_move_that_is_killed_at_any_moment_loses_no_row_and_doubles_none() {
         at_work * 2 > MOMENTS,
         "only {at_work} of {MOMENTS} were still at work"
     );
-    assert!(moved > 2, "files moved {moved} times");
 }
 
 #[test]
