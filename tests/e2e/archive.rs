@@ -79,6 +79,28 @@ fn cold_partitions_go_and_come_back() {
 }
 
 #[test]
+fn what_was_restored_stays_though_its_files_are_put_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let paratope = Paratope::on(folder.path().join("lake"));
+    table(&paratope);
+    let more = "INSERT INTO t VALUES (-4, now() - INTERVAL '60 days', 'p 0')";
+    paratope.run(["query", "-c", more]).expect_code(0);
+    let all = look(&paratope);
+    let maintain = ["maintain", "--table", "t"];
+    paratope.run(maintain).expect_code(0);
+    paratope.run(["archive", "restore", "t"]).expect_code(0);
+    let compacted = paratope.run(maintain).expect_code(0);
+    assert!(
+        compacted.stdout.contains("main.t,0,0,2,"),
+        "{}",
+        compacted.stdout
+    );
+    paratope.run(maintain).expect_code(0);
+    assert_eq!(look(&paratope), all);
+    assert_eq!(paratope.count("SELECT count(*) FROM system.archive"), 0);
+}
+
+#[test]
 fn an_incremental_job_takes_moves_for_no_changes_and_does_not_begin_on_an_archive() {
     let folder = tempfile::tempdir().unwrap();
     let paratope = Paratope::on(folder.path().join("lake"));
@@ -229,6 +251,13 @@ fn files_have_the_storage_class_that_the_table_says() {
         .expect_code(1)
         .expect_message(&["storage class REDUCED_REDUNDANCY", "restore-object"]);
     server.faults().clear();
+    server.faults().forget();
     paratope.run(["archive", "restore", "t"]).expect_code(0);
+    let restored = classes(&server);
+    let of_data = |(path, _): &&(String, Option<String>)| !path.contains("/_delta_log/");
+    assert_eq!(restored.iter().filter(of_data).count(), 2, "{restored:?}");
+    for (path, class) in restored.iter().filter(of_data) {
+        assert_eq!(class.as_deref(), Some("STANDARD"), "{path}");
+    }
     assert_eq!(paratope.count("SELECT count(*) FROM t"), 4 * ROWS + 1);
 }

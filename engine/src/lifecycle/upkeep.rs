@@ -19,7 +19,9 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::session::{ARCHIVED, Session};
 use crate::sql::quoted;
+use crate::storage::Access;
 use crate::tables::Table;
+use crate::tables::archive::pinned;
 use crate::tables::layout::ZORDER_COLUMNS;
 use crate::tables::maintenance::{self, DataFile, Optimize, Vacuum, ZORDER_TAG};
 
@@ -106,7 +108,7 @@ async fn one(lake: &Arc<Lake>, session: &Session, table: &Arc<Table>, dry_run: b
         ..Maintained::default()
     };
     let step = |notes: &mut Vec<String>, error: Error| notes.push(error.to_string());
-    match expire(session, table, dry_run).await {
+    match expire(lake, session, table, dry_run).await {
         Ok(rows) => done.rows_expired = rows,
         Err(error) => step(&mut done.notes, error),
     }
@@ -213,7 +215,12 @@ async fn finish(
 }
 
 /// Deletes rows that are older than the table keeps them; tells how many.
-async fn expire(session: &Session, table: &Arc<Table>, dry_run: bool) -> Result<u64> {
+async fn expire(
+    lake: &Arc<Lake>,
+    session: &Session,
+    table: &Arc<Table>,
+    dry_run: bool,
+) -> Result<u64> {
     let snapshot = table.snapshot().await?;
     let Some(retention) = Age::of(&snapshot, RETAIN)? else {
         return Ok(0);
@@ -233,12 +240,16 @@ async fn expire(session: &Session, table: &Arc<Table>, dry_run: bool) -> Result<
         true => format!("SELECT count(*) AS count FROM {name} WHERE {expired}"),
         false => format!("DELETE FROM {name} WHERE {expired}"),
     };
-    // Archived rows go by whole files, above.
-    let chosen = session.settings().remove(ARCHIVED);
-    session.set(ARCHIVED, Some("skip")).await?;
-    let batches = session.rows_of(&sql).await;
-    session.set(ARCHIVED, chosen.as_deref()).await?;
-    let batches = batches?;
+    let batches = match pinned(table, &table.snapshot().await?).await? {
+        None => session.rows_of(&sql).await?,
+        Some(_) => {
+            // Archived rows go by whole files, above. The caller's session is asked other things meanwhile.
+            let config = session.config();
+            let own = Session::new(Some(Arc::clone(lake)), config, Access::nothing(config)?)?;
+            own.set(ARCHIVED, Some("skip")).await?;
+            own.rows_of(&sql).await?
+        }
+    };
     let count = batches.iter().find_map(|batch| {
         let counts = batch.columns().first()?;
         match counts.as_primitive_opt::<UInt64Type>() {

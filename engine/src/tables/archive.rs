@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 pub const AFTER: &str = "paratope.archiveAfter";
 /// Table property: the storage class of what is put away.
 pub const ARCHIVE_CLASS: &str = "paratope.archiveStorageClass";
+/// Tag of a file whose rows came back from the archive: when, milliseconds since the epoch. It goes with the rows.
+pub const RESTORED_TAG: &str = "paratope.restored";
 /// Transaction id whose version is the pinned version of the archive.
 const ID: &str = "paratope:archive";
 /// Folder of the lake in which archives lie.

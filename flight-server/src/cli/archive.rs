@@ -11,7 +11,7 @@ use indicatif::HumanBytes;
 use super::arguments::Shared;
 use super::exit::Exit;
 use super::maintain::full_name;
-use super::output::{Destination, Format, Output, Tables, say};
+use super::output::{self, Format, say};
 
 /// List archived partitions, and bring them back
 ///
@@ -68,13 +68,7 @@ impl Archive {
                 for name in &names {
                     found.extend(archive::contents(&lake.table(name)?).await?);
                 }
-                let mut output = Output::new(
-                    format.unwrap_or_else(|| Format::default_for(None)),
-                    Tables::of_rows(0),
-                    Destination::stdout(),
-                );
-                output.batch(&rows(&found)?)?;
-                output.commit()?;
+                output::print(format, &rows(&found)?)?;
             }
             Verb::Restore { table, condition } => {
                 let table = lake.table(&full_name(&table))?;

@@ -11,7 +11,7 @@ use engine::storage::Access;
 
 use super::arguments::Shared;
 use super::exit::{Exit, complain};
-use super::output::{self, Destination, Format, Output, Tables};
+use super::output::{self, Format};
 
 /// Keep tables fast and small
 ///
@@ -50,13 +50,7 @@ impl Maintain {
             dry_run: self.dry_run,
         };
         let (done, swept) = lifecycle::maintain(&lake, &session, &options).await?;
-        let mut output = Output::new(
-            self.format.unwrap_or_else(|| Format::default_for(None)),
-            Tables::of_rows(0),
-            Destination::stdout(),
-        );
-        output.batch(&rows(&done)?)?;
-        output.commit()?;
+        output::print(self.format, &rows(&done)?)?;
         if swept.folders > 0 {
             let verb = if self.dry_run { "would go" } else { "are gone" };
             output::note(format_args!(

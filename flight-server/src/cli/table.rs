@@ -10,7 +10,7 @@ use engine::lifecycle::{self, Health};
 use super::arguments::Shared;
 use super::exit::Exit;
 use super::maintain::full_name;
-use super::output::{Destination, Format, Output, Tables};
+use super::output::{self, Format};
 
 /// Look after single tables
 #[derive(Debug, Args)]
@@ -46,13 +46,7 @@ impl Table {
         for name in &names {
             found.push(lifecycle::health(&lake, &lake.table(name)?).await?);
         }
-        let mut output = Output::new(
-            format.unwrap_or_else(|| Format::default_for(None)),
-            Tables::of_rows(0),
-            Destination::stdout(),
-        );
-        output.batch(&rows(&found)?)?;
-        output.commit()?;
+        output::print(format, &rows(&found)?)?;
         Ok(Exit::Success)
     }
 }

@@ -11,13 +11,11 @@ use super::moving::{Archive, copy, moved};
 use crate::error::{Error, Result};
 use crate::lifecycle::age::Age;
 use crate::tables::Table;
-use crate::tables::archive::{AFTER, ARCHIVE_CLASS};
+use crate::tables::archive::{AFTER, ARCHIVE_CLASS, RESTORED_TAG};
 use crate::tables::maintenance::{DataFile, active_files, check_rewriting};
 use crate::tables::properties::{APPEND_ONLY, is_true};
 use crate::tables::storage_class;
 
-/// Tag of a file that came back from the archive: when, milliseconds since the epoch.
-pub const RESTORED_TAG: &str = "paratope.restored";
 /// Tag of a file in the archive: its storage class.
 pub const CLASS_TAG: &str = "paratope.storageClass";
 /// How long what was restored stays at least.

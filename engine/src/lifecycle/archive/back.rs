@@ -9,12 +9,14 @@ use deltalake::kernel::{Action, Add};
 use uuid::Uuid;
 
 use super::Moved;
-use super::away::{CLASS_TAG, RESTORED_TAG};
+use super::away::CLASS_TAG;
 use super::moving::{Archive, copy, moved};
 use crate::error::{Error, Result};
 use crate::session;
 use crate::tables::Table;
+use crate::tables::archive::RESTORED_TAG;
 use crate::tables::maintenance::{DataFile, in_partitions};
+use crate::tables::storage_class;
 use crate::tables::write::{Written, discard};
 
 /// Puts archived partitions of `table` back: those that satisfy `condition`, an SQL expression on the partition columns, or
@@ -50,6 +52,8 @@ pub async fn restore_archived(table: &Arc<Table>, condition: Option<&str>) -> Re
         })
         .collect();
     let store = table.log_store().object_store(None);
+    let class = storage_class::of(&archive.base);
+    let store = storage_class::of_new_files(store, class.as_deref());
     copy(&archive.archive, &store, &files)
         .await
         .map_err(|error| offline(error, table, &chosen))?;

@@ -19,6 +19,7 @@ use super::files::DataFile;
 use super::provenance::commit_info;
 use super::zorder::{self, Quantiles};
 use crate::error::{Error, Result};
+use crate::tables::archive::RESTORED_TAG;
 use crate::tables::commit::{Commit, Guards, Outcome, Reads, commit_guarded};
 use crate::tables::layout::SORT_COLUMNS;
 use crate::tables::write::{self, Written};
@@ -101,7 +102,7 @@ impl Rewriter {
             write::discard(&self.table, &written).await;
             return Err(error);
         }
-        let adds = self.adds(&written);
+        let adds = self.adds(files, &written);
         match commit_guarded(&self.table, self.exchange(base, files, &adds), self.guards).await {
             Ok(Outcome::Committed(_)) => Ok(Rewrite::Done(adds)),
             Ok(Outcome::AlreadyDone(_)) | Err(Error::Conflict(_)) => {
@@ -181,14 +182,19 @@ impl Rewriter {
         }
     }
 
-    fn adds(&self, written: &Written) -> Vec<Add> {
+    fn adds(&self, files: &[DataFile], written: &Written) -> Vec<Add> {
         let tag = self.order.tag();
+        let restored = files.iter().filter_map(|file| file.tag(RESTORED_TAG)).max();
         written
             .adds
             .iter()
             .cloned()
             .map(|mut add| {
                 add.data_change = false;
+                if let Some(at) = &restored {
+                    let tags = add.tags.get_or_insert_default();
+                    tags.insert(RESTORED_TAG.into(), Some(at.clone()));
+                }
                 if let Some(columns) = &tag {
                     let tags = add.tags.get_or_insert_default();
                     tags.insert(ZORDER_TAG.into(), Some(columns.clone()));

@@ -195,6 +195,15 @@ pub fn say_time(elapsed: Duration) -> io::Result<()> {
     writeln!(io::stderr(), "time: {:.3} ms", elapsed.as_secs_f64() * 1e3)
 }
 
+/// A table on stdout, as asked or as fits where that leads.
+pub fn print(format: Option<Format>, rows: &RecordBatch) -> anyhow::Result<()> {
+    let format = format.unwrap_or_else(|| Format::default_for(None));
+    let mut output = Output::new(format, Tables::of_rows(0), Destination::stdout());
+    output.batch(rows)?;
+    output.commit()?;
+    Ok(())
+}
+
 /// A line of text on stdout.
 pub fn say(line: impl Display) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
