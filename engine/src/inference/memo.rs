@@ -33,6 +33,8 @@ struct Generations {
 pub(crate) struct Memo {
     limit: usize,
     kept: Mutex<(Generations, MemoryReservation)>,
+    /// Held by who computes a constant.
+    constant: Mutex<()>,
 }
 
 /// Stands for the array that is not there yet.
@@ -55,7 +57,14 @@ impl Memo {
         Self {
             limit,
             kept: Mutex::new((Generations::default(), reservation)),
+            constant: Mutex::new(()),
         }
+    }
+
+    /// Has the others wait that need the same constant: threads come to it together, and one of them computes it. What is
+    /// different for each row needs no such thing, since equal rows of a batch are one thread's.
+    pub fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
+        self.constant.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks for the results of rows with these arguments.

@@ -135,6 +135,7 @@ impl Remembered {
     /// The one result of a call whose arguments are all constant.
     fn constant(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         let nothing: &[u8] = &[];
+        let _guard = self.memo.one_at_a_time();
         let found = |memo: &Memo, key: &[u8]| match memo.find(std::iter::once(key)) {
             Found { places, chunks, .. } if !chunks.is_empty() => {
                 let (chunk, row) = places[0];
