@@ -1,32 +1,50 @@
 //! Which task reads which part of a table: the one whose node has read it before, as far as all have equally much to do.
 //!
 //! Rendezvous hashing (Thaler & Ravishankar 1998): each part of a file goes to the node for which the hash of both is
-//! largest. Where a file is added or a node goes, all other parts stay where they are. A node takes at most a little more than
-//! its share (Mirrokni et al. 2018, hashing with bounded loads); what is beyond goes to the next.
+//! largest. Where a file is added or a node goes, nearly all other parts stay where they are. A node takes hardly more than
+//! its share (Mirrokni et al. 2018, hashing with bounded loads); what is beyond goes to the next, large parts before small ones.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
 
+use datafusion::common::stats::Precision;
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::FileGroup;
 
+use crate::tables::layout::ROW_GROUP_ROWS;
+
 /// Parts are at least so large, bytes.
 const LEAST: u64 = 64 << 10;
-/// What a task reads at most, in shares.
-const MOST: f64 = 1.1;
+/// What a task reads at most, in shares, where parts are small enough.
+const MOST: f64 = 1.02;
+
+/// What reading costs, in bytes of a file of which everything is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work {
+    /// The share of columns that are read. Rows of one partition may be twice as wide as those of another for columns that
+    /// nobody asks for.
+    pub columns: f64,
+    /// What a row costs beside.
+    pub row: u64,
+}
+
+/// A part of a file.
+struct Part {
+    file: PartitionedFile,
+    work: u64,
+    key: u64,
+}
 
 /// The files of a scan, for tasks on the nodes of these names; each task reads with so many threads.
 pub(super) fn assign(
     files: impl Iterator<Item = PartitionedFile>,
     nodes: &[String],
     partitions: usize,
+    work: Work,
 ) -> Vec<Vec<FileGroup>> {
-    let files = whole(files);
-    let total: u64 = files.iter().map(PartitionedFile::effective_size).sum();
-    let threads = (nodes.len() * partitions).max(1) as u64;
-    // A power of two: parts stay the same while a table grows a little.
-    let size = (total / (2 * threads)).max(LEAST);
-    let size = 1 << size.ilog2();
+    let parts = parts(whole(files), nodes.len() * partitions, work);
+    let total: u64 = parts.iter().map(|part| part.work).sum();
     let most = (total as f64 / nodes.len().max(1) as f64 * MOST) as u64;
     // One node may have several tasks.
     let before = |index: usize| {
@@ -39,23 +57,18 @@ pub(super) fn assign(
         .map(|it| hash((&nodes[it], before(it))))
         .collect();
     let mut loads = vec![0; nodes.len()];
-    let mut tasks = vec![Vec::new(); nodes.len()];
-    for file in files {
-        for part in parts(&file, size) {
-            let start = part.range.as_ref().map_or(0, |range| range.start);
-            let key = hash((part.object_meta.location.as_ref(), start));
-            let bytes = part.effective_size();
-            let has_room = |task: &usize| loads[*task] + bytes <= most;
-            let preferred = (0..nodes.len())
-                .filter(has_room)
-                .max_by_key(|task| mixed(nodes[*task] ^ key));
-            let idlest = || (0..nodes.len()).min_by_key(|task| loads[*task]);
-            let Some(task) = preferred.or_else(idlest) else {
-                continue;
-            };
-            loads[task] += bytes;
-            tasks[task].push(part);
-        }
+    let mut tasks: Vec<Vec<Part>> = nodes.iter().map(|_| Vec::new()).collect();
+    for part in parts {
+        let has_room = |task: &usize| loads[*task] + part.work <= most;
+        let preferred = (0..nodes.len())
+            .filter(has_room)
+            .max_by_key(|task| mixed(nodes[*task] ^ part.key));
+        let idlest = || (0..nodes.len()).min_by_key(|task| loads[*task]);
+        let Some(task) = preferred.or_else(idlest) else {
+            continue;
+        };
+        loads[task] += part.work;
+        tasks[task].push(part);
     }
     tasks
         .into_iter()
@@ -83,15 +96,80 @@ fn whole(files: impl Iterator<Item = PartitionedFile>) -> Vec<PartitionedFile> {
     known.into_values().collect()
 }
 
-fn parts(file: &PartitionedFile, size: u64) -> Vec<PartitionedFile> {
+/// Files in parts, those with the most work first. Of about equal ones the order is always the same, so that a part moves
+/// only where it must.
+fn parts(files: Vec<PartitionedFile>, threads: usize, work: Work) -> Vec<Part> {
+    let bytes: u64 = files.iter().map(PartitionedFile::effective_size).sum();
+    let counted: u64 = files.iter().filter_map(rows).sum();
+    // A power of two: parts stay the same while a table grows a little.
+    let size = (bytes / (2 * threads.max(1) as u64)).max(LEAST);
+    let size = 1 << size.ilog2();
+    let width = bytes as f64 / counted.max(1) as f64;
+    let work_of = |bytes: u64, rows: Option<f64>| match rows {
+        Some(rows) => {
+            let narrow = width * (1.0 - work.columns) + work.row as f64;
+            bytes as f64 * work.columns + rows * narrow
+        }
+        None => bytes as f64,
+    };
+    let mut parts = Vec::new();
+    for file in files {
+        let size_of_file = file.object_meta.size;
+        let all = work_of(size_of_file, rows(&file).map(|rows| rows as f64));
+        for (range, share) in pieces(&file, size) {
+            let is_whole = (range.end - range.start) as u64 == size_of_file;
+            parts.push(Part {
+                work: (all * share) as u64,
+                key: hash((file.object_meta.location.as_ref(), range.start)),
+                file: PartitionedFile {
+                    range: (!is_whole).then_some(range),
+                    statistics: None,
+                    ..file.clone()
+                },
+            });
+        }
+    }
+    parts.sort_by_key(|part| (Reverse(part.work.max(1).ilog2()), part.key));
+    parts
+}
+
+fn rows(file: &PartitionedFile) -> Option<u64> {
+    match file.statistics.as_ref()?.num_rows {
+        Precision::Exact(rows) | Precision::Inexact(rows) => Some(rows as u64),
+        Precision::Absent => None,
+    }
+}
+
+/// Where a file is cut, and the share of its work in each piece.
+///
+/// A row group is read by whom the piece belongs to in which it begins. So pieces have the middles of row groups for their
+/// borders, as far as those can be told from the number of rows; other files are cut into pieces of `size` bytes.
+fn pieces(file: &PartitionedFile, size: u64) -> Vec<(FileRange, f64)> {
     let bytes = file.object_meta.size as i64;
-    let FileRange { start, end } = file.range.clone().unwrap_or(FileRange {
-        start: 0,
-        end: bytes,
-    });
+    let range = |start: i64, end: i64| FileRange { start, end };
+    if let (None, Some(rows)) = (&file.range, rows(file)) {
+        let row_groups = rows as f64 / ROW_GROUP_ROWS as f64;
+        let step = bytes as f64 / row_groups;
+        let count = (row_groups.ceil() as i64).max(1);
+        let border = |number: i64| match number {
+            0 => 0,
+            _ if number == count => bytes,
+            _ => (step * (number as f64 - 0.5)) as i64,
+        };
+        let piece = |number: i64| {
+            let share = match number + 1 == count {
+                true => 1.0 - number as f64 / row_groups.max(1.0),
+                false => 1.0 / row_groups,
+            };
+            (range(border(number), border(number + 1)), share)
+        };
+        return (0..count).map(piece).collect();
+    }
+    let whole = range(0, bytes);
+    let FileRange { start, end } = file.range.clone().unwrap_or(whole);
     let size = size as i64;
     let count = ((end - start) / size).max(1);
-    let part = |number: i64| {
+    let piece = |number: i64| {
         let from = start + number * size;
         // The last one takes what is left, so that none is tiny.
         let to = if number + 1 == count {
@@ -99,26 +177,19 @@ fn parts(file: &PartitionedFile, size: u64) -> Vec<PartitionedFile> {
         } else {
             from + size
         };
-        let is_whole = from == 0 && to == bytes;
-        PartitionedFile {
-            range: (!is_whole).then_some(FileRange {
-                start: from,
-                end: to,
-            }),
-            ..file.clone()
-        }
+        (range(from, to), (to - from) as f64 / bytes.max(1) as f64)
     };
-    (0..count).map(part).collect()
+    (0..count).map(piece).collect()
 }
 
 /// Equally much for each thread.
-fn groups(mut parts: Vec<PartitionedFile>, count: usize) -> Vec<FileGroup> {
-    parts.sort_by_key(|part| std::cmp::Reverse(part.effective_size()));
+fn groups(mut parts: Vec<Part>, count: usize) -> Vec<FileGroup> {
+    parts.sort_by_key(|part| Reverse(part.work));
     let mut groups = vec![(0, Vec::new()); count.max(1)];
     for part in parts {
-        if let Some((bytes, group)) = groups.iter_mut().min_by_key(|(bytes, _)| *bytes) {
-            *bytes += part.effective_size();
-            group.push(part);
+        if let Some((work, group)) = groups.iter_mut().min_by_key(|(work, _)| *work) {
+            *work += part.work;
+            group.push(part.file);
         }
     }
     groups
@@ -143,7 +214,15 @@ fn mixed(mut value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::datatypes::Schema;
+    use datafusion::common::Statistics;
+
     use super::*;
+
+    const PLAIN: Work = Work {
+        columns: 1.0,
+        row: 0,
+    };
 
     fn file(number: usize, size: u64) -> PartitionedFile {
         PartitionedFile::new(format!("part-{number}.parquet"), size)
@@ -160,7 +239,7 @@ mod tests {
         files: &[PartitionedFile],
         nodes: &[String],
     ) -> BTreeMap<(String, Option<i64>), String> {
-        let tasks = assign(files.iter().cloned(), nodes, 2);
+        let tasks = assign(files.iter().cloned(), nodes, 2, PLAIN);
         let mut places = BTreeMap::new();
         for (task, node) in tasks.iter().zip(nodes) {
             for part in task.iter().flat_map(FileGroup::files) {
@@ -178,7 +257,7 @@ mod tests {
             .map(|number| file(number, 3_000_000 + 70_001 * number as u64))
             .collect();
         let total: u64 = files.iter().map(PartitionedFile::effective_size).sum();
-        let tasks = assign(files.into_iter(), &nodes(4), 3);
+        let tasks = assign(files.into_iter(), &nodes(4), 3, PLAIN);
         let bytes = |groups: &[FileGroup]| -> u64 {
             groups
                 .iter()
@@ -227,5 +306,61 @@ mod tests {
             places(&halves, &nodes(2)),
             places(&[file(1, 10 << 20)], &nodes(2))
         );
+    }
+
+    fn of_rows(number: usize, rows: usize, row: u64) -> PartitionedFile {
+        let statistics = Statistics {
+            num_rows: Precision::Exact(rows),
+            ..Statistics::new_unknown(&Schema::empty())
+        };
+        PartitionedFile {
+            statistics: Some(statistics.into()),
+            ..file(number, rows as u64 * row)
+        }
+    }
+
+    #[test]
+    fn a_part_holds_the_beginning_of_one_row_group() {
+        let file = of_rows(1, 3 * ROW_GROUP_ROWS + 10_000, 240);
+        let pieces = pieces(&file, 1 << 20);
+        let shares: f64 = pieces.iter().map(|(_, share)| share).sum();
+        assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+        assert_eq!(pieces[3].0.end as u64, file.object_meta.size);
+        for (number, (range, _)) in pieces.iter().enumerate() {
+            let begin = (number * ROW_GROUP_ROWS * 240) as i64;
+            // Row groups are not all equally large.
+            for begin in [begin - 5_000_000, begin, begin + 5_000_000] {
+                let begin = begin.max(0).min(file.object_meta.size as i64 - 1);
+                assert!(range.contains(begin), "{number} {range:?} {begin}");
+            }
+        }
+        let small = of_rows(1, 100, 240);
+        assert_eq!(super::pieces(&small, 1 << 20).len(), 1);
+    }
+
+    #[test]
+    fn rows_that_are_wide_elsewhere_count_as_much_as_others() {
+        let wide = (0..2).map(|number| of_rows(number, 500_000, 240));
+        let narrow = (2..4).map(|number| of_rows(number, 450_000, 120));
+        let files: Vec<_> = wide.chain(narrow).collect();
+        let narrow_query = Work {
+            columns: 0.02,
+            row: 0,
+        };
+        for (work, by_bytes) in [(PLAIN, true), (narrow_query, false)] {
+            let tasks = assign(files.iter().cloned(), &nodes(2), 1, work);
+            let load = |groups: &Vec<FileGroup>| -> f64 {
+                let files = groups.iter().flat_map(FileGroup::files);
+                let load = files.map(|file| {
+                    let number = file.object_meta.location.as_ref();
+                    let wide = number.contains("-0.") || number.contains("-1.");
+                    let bytes = file.effective_size() as f64;
+                    bytes / if by_bytes || wide { 1.0 } else { 0.5 }
+                });
+                load.sum()
+            };
+            let ratio = load(&tasks[0]) / load(&tasks[1]);
+            assert!((0.8..1.25).contains(&ratio), "{work:?}: {ratio}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use datafusion_distributed::{
 };
 use url::Url;
 
-use super::affinity::assign;
+use super::affinity::{Work, assign};
 use crate::config::ClusterConfig;
 use crate::storage::LAKE_SCHEME;
 
@@ -25,6 +25,9 @@ tokio::task_local! {
     /// What a row costs in the functions of the plan that is being distributed, in alignments of a sequence.
     pub(super) static COST: u64;
 }
+
+/// Bytes of a file that are read, with all columns, in about the time of an alignment: 2 µs with AVX-512.
+const ALIGNMENT: u64 = 500;
 
 /// The Parquet scan that a node of a plan is.
 pub(super) fn scan(node: &dyn ExecutionPlan) -> Option<&FileScanConfig> {
@@ -88,7 +91,7 @@ pub(super) fn spread(
             let nodes = nodes.iter().cycle().take(event.task_count);
             let nodes: Vec<String> = nodes.map(Url::to_string).collect();
             let files = scan.file_groups.iter().flat_map(FileGroup::files);
-            assign(files.cloned().map(bare), &nodes, partitions)
+            assign(files.cloned(), &nodes, partitions, work(scan))
         }
         false => in_order(scan, partitions, event.task_count),
     };
@@ -109,6 +112,26 @@ pub(super) fn spread(
     });
     let leaf = DistributedLeafExec::try_new(Arc::clone(event.plan), variants);
     Some(leaf.map(|leaf| ScaleUpLeafNodeEventResponse::new(Arc::new(leaf))))
+}
+
+/// What reading costs.
+fn work(scan: &FileScanConfig) -> Work {
+    let all = scan
+        .file_source
+        .table_schema()
+        .table_schema()
+        .fields()
+        .len();
+    let read = scan
+        .projected_schema()
+        .map_or(all, |read| read.fields().len());
+    Work {
+        columns: read as f64 / all.max(1) as f64,
+        row: COST
+            .try_with(|it| *it)
+            .unwrap_or(0)
+            .saturating_mul(ALIGNMENT),
+    }
 }
 
 /// The files of each task and thread, where their order counts.

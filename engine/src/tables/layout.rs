@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{Table, storage_class};
 
 /// Rows in a row group: large enough to compress well, small enough to skip and to buffer.
-const ROW_GROUP_ROWS: usize = 131_072;
+pub(crate) const ROW_GROUP_ROWS: usize = 131_072;
 /// Longest prefix of a string kept as its minimum or maximum.
 const STATISTICS_PREFIX: usize = 64;
 /// Table property: columns by which rows are sorted within a partition.

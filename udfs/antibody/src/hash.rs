@@ -1,7 +1,6 @@
 //! The identity of a polypeptide: a hash that does not see case, line breaks, gaps or a final stop.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
@@ -27,11 +26,11 @@ pub fn sequence_hash(seq: &[u8]) -> Option<String> {
     if residues.is_empty() {
         return None;
     }
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digest = Sha256::digest(&residues);
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(&residues) {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
+    hex.extend(digits.map(|digit| char::from(DIGITS[usize::from(digit)])));
     Some(hex)
 }
 
