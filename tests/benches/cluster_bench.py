@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -54,11 +55,16 @@ def node(binary: Path, lake: Path, core: int) -> Iterator[str]:
         yield found[1]
 
 
-def ask(binary: Path, server: Server, sql: str) -> float:
-    """Seconds of a statement, from a client that is started for it."""
-    begin = time.perf_counter()
-    subprocess.run([str(binary), "query", "--connect", server.uri, "-c", sql], check=True, stdout=subprocess.DEVNULL, env=environment.variables())
-    return time.perf_counter() - begin
+def ask(binary: Path, server: Server, *statements: str) -> list[float]:
+    """Seconds of each statement, to its last row, by one client."""
+    script = ";\n".join(statements).encode()
+    command = [str(binary), "query", "--connect", server.uri, "--timing", "--rows", "1", "-f", "-"]
+    run = subprocess.run(command, input=script, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment.variables())
+    told = run.stderr.decode()
+    times = [float(value) / 1_000 for value in re.findall(r"^time: ([0-9.]+) ms$", told, re.MULTILINE)]
+    if len(times) != len(statements):
+        raise RuntimeError(f"paratope query --timing told {len(times)} times of {len(statements)}")
+    return times
 
 
 def cpu_seconds(process: int) -> float:
@@ -68,18 +74,12 @@ def cpu_seconds(process: int) -> float:
 
 
 def timed(binary: Path, server: Server, sql: str, runs: int) -> tuple[list[float], float]:
-    """Seconds of each run, and the share of a core that the server took."""
-    is_ctas = sql is CTAS
-    if not is_ctas:
-        ask(binary, server, sql)
-    times, shares = [], []
-    for _ in range(runs):
-        before = cpu_seconds(server.process)
-        times.append(ask(binary, server, sql))
-        shares.append((cpu_seconds(server.process) - before) / times[-1])
-        if is_ctas:
-            ask(binary, server, "DROP TABLE copied")
-    return times, statistics.median(shares)
+    """Seconds of each run but the first, and the share of a core that the server took."""
+    run = [sql, "DROP TABLE copied"] if sql is CTAS else [sql]
+    before, begin = cpu_seconds(server.process), time.perf_counter()
+    times = ask(binary, server, *run * (runs + 1))
+    share = (cpu_seconds(server.process) - before) / (time.perf_counter() - begin)
+    return times[len(run) :: len(run)], share
 
 
 def scaling(binary: Path, lakes: dict[str, Path], runs: int) -> dict[str, Any]:
@@ -165,8 +165,7 @@ def planning(binary: Path, runs: int) -> dict[str, Any]:
             settings = token | {"PARATOPE__CLUSTER__WORKERS": json.dumps(nodes)}
             with paratope(binary, lake, 2, settings) as server:
                 sql = "EXPLAIN SELECT chain, count(DISTINCT cdr3_aa) AS n FROM many WHERE v_identity > 0.9 GROUP BY chain"
-                first = ask(binary, server, sql)
-                times = [ask(binary, server, sql) for _ in range(runs)]
+                first, *times = ask(binary, server, *[sql] * (runs + 1))
                 peak = server.peak_mib()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

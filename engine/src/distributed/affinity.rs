@@ -8,14 +8,16 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use datafusion::common::stats::Precision;
+use datafusion::common::extensions::Extensions;
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::FileGroup;
 
-use crate::tables::layout::ROW_GROUP_ROWS;
+use crate::tables::pieces::{Piece, cut, rows};
 
 /// Parts are at least so large, bytes.
 const LEAST: u64 = 64 << 10;
+/// Parts for each thread, about; of many files, each is one.
+const PARTS: u64 = 8;
 /// What a task reads at most, in shares, where parts are small enough.
 const MOST: f64 = 1.02;
 
@@ -100,30 +102,30 @@ fn whole(files: impl Iterator<Item = PartitionedFile>) -> Vec<PartitionedFile> {
 /// only where it must.
 fn parts(files: Vec<PartitionedFile>, threads: usize, work: Work) -> Vec<Part> {
     let bytes: u64 = files.iter().map(PartitionedFile::effective_size).sum();
-    let counted: u64 = files.iter().filter_map(rows).sum();
+    let counted: usize = files.iter().filter_map(rows).sum();
     // A power of two: parts stay the same while a table grows a little.
-    let size = (bytes / (2 * threads.max(1) as u64)).max(LEAST);
-    let size = 1 << size.ilog2();
+    let most = (bytes / (PARTS * threads.max(1) as u64)).max(LEAST);
+    let most = 1 << most.ilog2();
     let width = bytes as f64 / counted.max(1) as f64;
-    let work_of = |bytes: u64, rows: Option<f64>| match rows {
-        Some(rows) => {
-            let narrow = width * (1.0 - work.columns) + work.row as f64;
-            bytes as f64 * work.columns + rows * narrow
-        }
+    let narrow = width * (1.0 - work.columns) + work.row as f64;
+    let work_of = |bytes: u64, rows: Option<usize>| match rows {
+        Some(rows) => bytes as f64 * work.columns + rows as f64 * narrow,
         None => bytes as f64,
     };
     let mut parts = Vec::new();
     for file in files {
-        let size_of_file = file.object_meta.size;
-        let all = work_of(size_of_file, rows(&file).map(|rows| rows as f64));
-        for (range, share) in pieces(&file, size) {
-            let is_whole = (range.end - range.start) as u64 == size_of_file;
+        let size = file.effective_size();
+        let all = work_of(size, rows(&file));
+        for Piece { range, share } in cut(&file, most) {
+            let is_whole = range.start == 0 && range.end as u64 == file.object_meta.size;
             parts.push(Part {
                 work: (all * share) as u64,
                 key: hash((file.object_meta.location.as_ref(), range.start)),
                 file: PartitionedFile {
                     range: (!is_whole).then_some(range),
+                    // Nodes have no use for what is known of a file.
                     statistics: None,
+                    extensions: Extensions::default(),
                     ..file.clone()
                 },
             });
@@ -131,55 +133,6 @@ fn parts(files: Vec<PartitionedFile>, threads: usize, work: Work) -> Vec<Part> {
     }
     parts.sort_by_key(|part| (Reverse(part.work.max(1).ilog2()), part.key));
     parts
-}
-
-fn rows(file: &PartitionedFile) -> Option<u64> {
-    match file.statistics.as_ref()?.num_rows {
-        Precision::Exact(rows) | Precision::Inexact(rows) => Some(rows as u64),
-        Precision::Absent => None,
-    }
-}
-
-/// Where a file is cut, and the share of its work in each piece.
-///
-/// A row group is read by whom the piece belongs to in which it begins. So pieces have the middles of row groups for their
-/// borders, as far as those can be told from the number of rows; other files are cut into pieces of `size` bytes.
-fn pieces(file: &PartitionedFile, size: u64) -> Vec<(FileRange, f64)> {
-    let bytes = file.object_meta.size as i64;
-    let range = |start: i64, end: i64| FileRange { start, end };
-    if let (None, Some(rows)) = (&file.range, rows(file)) {
-        let row_groups = rows as f64 / ROW_GROUP_ROWS as f64;
-        let step = bytes as f64 / row_groups;
-        let count = (row_groups.ceil() as i64).max(1);
-        let border = |number: i64| match number {
-            0 => 0,
-            _ if number == count => bytes,
-            _ => (step * (number as f64 - 0.5)) as i64,
-        };
-        let piece = |number: i64| {
-            let share = match number + 1 == count {
-                true => 1.0 - number as f64 / row_groups.max(1.0),
-                false => 1.0 / row_groups,
-            };
-            (range(border(number), border(number + 1)), share)
-        };
-        return (0..count).map(piece).collect();
-    }
-    let whole = range(0, bytes);
-    let FileRange { start, end } = file.range.clone().unwrap_or(whole);
-    let size = size as i64;
-    let count = ((end - start) / size).max(1);
-    let piece = |number: i64| {
-        let from = start + number * size;
-        // The last one takes what is left, so that none is tiny.
-        let to = if number + 1 == count {
-            end
-        } else {
-            from + size
-        };
-        (range(from, to), (to - from) as f64 / bytes.max(1) as f64)
-    };
-    (0..count).map(piece).collect()
 }
 
 /// Equally much for each thread.
@@ -214,10 +167,8 @@ fn mixed(mut value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::datatypes::Schema;
-    use datafusion::common::Statistics;
-
     use super::*;
+    use crate::tables::Rows;
 
     const PLAIN: Work = Work {
         columns: 1.0,
@@ -309,33 +260,7 @@ mod tests {
     }
 
     fn of_rows(number: usize, rows: usize, row: u64) -> PartitionedFile {
-        let statistics = Statistics {
-            num_rows: Precision::Exact(rows),
-            ..Statistics::new_unknown(&Schema::empty())
-        };
-        PartitionedFile {
-            statistics: Some(statistics.into()),
-            ..file(number, rows as u64 * row)
-        }
-    }
-
-    #[test]
-    fn a_part_holds_the_beginning_of_one_row_group() {
-        let file = of_rows(1, 3 * ROW_GROUP_ROWS + 10_000, 240);
-        let pieces = pieces(&file, 1 << 20);
-        let shares: f64 = pieces.iter().map(|(_, share)| share).sum();
-        assert!((shares - 1.0).abs() < 1e-9, "{shares}");
-        assert_eq!(pieces[3].0.end as u64, file.object_meta.size);
-        for (number, (range, _)) in pieces.iter().enumerate() {
-            let begin = (number * ROW_GROUP_ROWS * 240) as i64;
-            // Row groups are not all equally large.
-            for begin in [begin - 5_000_000, begin, begin + 5_000_000] {
-                let begin = begin.max(0).min(file.object_meta.size as i64 - 1);
-                assert!(range.contains(begin), "{number} {range:?} {begin}");
-            }
-        }
-        let small = of_rows(1, 100, 240);
-        assert_eq!(super::pieces(&small, 1 << 20).len(), 1);
+        file(number, rows as u64 * row).with_extension(Rows(rows))
     }
 
     #[test]

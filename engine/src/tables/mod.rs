@@ -22,8 +22,8 @@ pub mod write;
 pub(crate) use appended::append_rows;
 pub(crate) use creation::write_first_version;
 pub use definitions::TableDefinition;
-pub(crate) use provider::with_counted_readers;
-pub use provider::{FILE, LakeTableProvider, ParquetScan, ROW};
+pub use provider::{FILE, LakeTableProvider, ParquetScan, ROW, Rows};
+pub(crate) use provider::{pieces, with_counted_readers};
 pub use table::{Moment, Table};
 
 #[cfg(test)]

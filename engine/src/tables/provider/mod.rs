@@ -10,7 +10,7 @@ mod bounds;
 mod counted;
 mod files;
 mod parquet_scan;
-mod pieces;
+pub(crate) mod pieces;
 mod scoped;
 mod selective;
 mod types;
@@ -18,6 +18,7 @@ mod widened;
 
 pub use address::{FILE, ROW};
 pub(crate) use counted::with_counted_readers;
+pub use files::Rows;
 pub use parquet_scan::ParquetScan;
 
 use std::sync::Arc;
