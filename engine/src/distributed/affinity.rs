@@ -95,7 +95,15 @@ fn whole(files: impl Iterator<Item = PartitionedFile>) -> Vec<PartitionedFile> {
             _ => None,
         };
     }
-    known.into_values().collect()
+    let mut whole: Vec<PartitionedFile> = known.into_values().collect();
+    for file in &mut whole {
+        let size = file.object_meta.size;
+        file.range = file
+            .range
+            .take()
+            .filter(|it| it.start > 0 || (it.end as u64) < size);
+    }
+    whole
 }
 
 /// Files in parts, those with the most work first. Of about equal ones the order is always the same, so that a part moves
@@ -169,6 +177,7 @@ fn mixed(mut value: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::tables::Rows;
+    use crate::tables::layout::ROW_GROUP_ROWS;
 
     const PLAIN: Work = Work {
         columns: 1.0,
@@ -257,6 +266,12 @@ mod tests {
             places(&halves, &nodes(2)),
             places(&[file(1, 10 << 20)], &nodes(2))
         );
+        let rows = 4 * ROW_GROUP_ROWS;
+        let halves = halves.map(|half| half.with_extension(Rows(rows)));
+        let whole = file(1, 10 << 20).with_extension(Rows(rows));
+        let parts = places(&halves, &nodes(2));
+        assert_eq!(parts.len(), 4);
+        assert_eq!(parts, places(&[whole], &nodes(2)));
     }
 
     fn of_rows(number: usize, rows: usize, row: u64) -> PartitionedFile {
