@@ -33,8 +33,8 @@ use crate::tables::properties::{APPEND_ONLY, is_true};
 use crate::tables::transactions::{self, Recorded, UNDONE};
 use crate::tables::{Moment, Table};
 
-/// How often others may change rows between plan and commit.
-const ATTEMPTS: usize = 20;
+/// How often others may change rows between plan and commit: as often as they may overtake any commit.
+const ATTEMPTS: usize = 200;
 
 /// What RESTORE did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
