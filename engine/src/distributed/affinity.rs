@@ -8,10 +8,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher as _};
 
-use datafusion::common::extensions::Extensions;
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::FileGroup;
 
+use super::spread::bare;
 use crate::tables::pieces::{Piece, cut, rows};
 
 /// Parts are at least so large, bytes.
@@ -21,13 +21,16 @@ const PARTS: u64 = 8;
 /// What a task reads at most, in shares, where parts are small enough.
 const MOST: f64 = 1.02;
 
+/// What a row counts for at most: sums over trillions of rows stay within 64 bits.
+const MOST_OF_A_ROW: u64 = 1 << 22;
+
 /// What reading costs, in bytes of a file of which everything is read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Work {
     /// The share of columns that are read. Rows of one partition may be twice as wide as those of another for columns that
     /// nobody asks for.
     pub columns: f64,
-    /// What a row costs beside.
+    /// What a row costs beside; where it is more than [`MOST_OF_A_ROW`], bytes are nothing beside it, and rows alone count.
     pub row: u64,
 }
 
@@ -115,7 +118,7 @@ fn parts(files: Vec<PartitionedFile>, threads: usize, work: Work) -> Vec<Part> {
     let most = (bytes / (PARTS * threads.max(1) as u64)).max(LEAST);
     let most = 1 << most.ilog2();
     let width = bytes as f64 / counted.max(1) as f64;
-    let narrow = width * (1.0 - work.columns) + work.row as f64;
+    let narrow = width * (1.0 - work.columns) + work.row.min(MOST_OF_A_ROW) as f64;
     let work_of = |bytes: u64, rows: Option<usize>| match rows {
         Some(rows) => bytes as f64 * work.columns + rows as f64 * narrow,
         None => bytes as f64,
@@ -131,10 +134,7 @@ fn parts(files: Vec<PartitionedFile>, threads: usize, work: Work) -> Vec<Part> {
                 key: hash((file.object_meta.location.as_ref(), range.start)),
                 file: PartitionedFile {
                     range: (!is_whole).then_some(range),
-                    // Nodes have no use for what is known of a file.
-                    statistics: None,
-                    extensions: Extensions::default(),
-                    ..file.clone()
+                    ..bare(&file)
                 },
             });
         }
@@ -302,5 +302,23 @@ mod tests {
             let ratio = load(&tasks[0]) / load(&tasks[1]);
             assert!((0.8..1.25).contains(&ratio), "{work:?}: {ratio}");
         }
+    }
+
+    #[test]
+    fn rows_that_cost_without_bound_are_shared_out_equally() {
+        let files: Vec<_> = (0..8)
+            .map(|number| of_rows(number, 100_000_000_000, 100))
+            .collect();
+        let endless = Work {
+            columns: 1.0,
+            row: u64::MAX,
+        };
+        let tasks = assign(files.into_iter(), &nodes(2), 1, endless);
+        let bytes = |task: &Vec<FileGroup>| -> u64 {
+            let files = task.iter().flat_map(FileGroup::files);
+            files.map(PartitionedFile::effective_size).sum()
+        };
+        let ratio = bytes(&tasks[0]) as f64 / bytes(&tasks[1]) as f64;
+        assert!((0.9..1.1).contains(&ratio), "{ratio}");
     }
 }

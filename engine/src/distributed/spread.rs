@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::memory::DataSourceExec;
 use datafusion::common::Statistics;
+use datafusion::common::extensions::Extensions;
 use datafusion::common::stats::Precision;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
@@ -144,13 +145,17 @@ fn in_order(scan: &FileScanConfig, partitions: usize, tasks: usize) -> Vec<Vec<F
         .unwrap_or_else(|| scan.file_groups.clone());
     let mut parts = vec![Vec::new(); tasks];
     for (index, group) in groups.into_iter().enumerate() {
-        let files = group.into_inner().into_iter().map(bare);
+        let files = group.iter().map(bare);
         parts[index % tasks].push(files.collect());
     }
     parts
 }
 
-fn bare(mut file: PartitionedFile) -> PartitionedFile {
-    file.statistics = None;
-    file
+/// A file without what is known of it: nodes have no use for that.
+pub(super) fn bare(file: &PartitionedFile) -> PartitionedFile {
+    PartitionedFile {
+        statistics: None,
+        extensions: Extensions::default(),
+        ..file.clone()
+    }
 }

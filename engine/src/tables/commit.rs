@@ -27,7 +27,7 @@ use crate::measures;
 /// Key in `commitInfo` under which a commit carries its own id.
 pub(crate) const COMMIT_ID: &str = "paratopeCommit";
 /// Attempts before a busy table is given up.
-const ATTEMPTS: u32 = 200;
+pub(crate) const ATTEMPTS: u32 = 200;
 /// Attempts after errors whose outcome is unknown (time-outs, server errors).
 const STORE_ERRORS: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(10);

@@ -27,14 +27,11 @@ use crate::ingest::{self, INPUT_PREFIX};
 use crate::jobs;
 use crate::lake::Lake;
 use crate::tables::archive;
-use crate::tables::commit::{Commit, Outcome, Reads, commit};
+use crate::tables::commit::{ATTEMPTS, Commit, Outcome, Reads, commit};
 use crate::tables::log::{CONCURRENCY, Log, Provenance, within};
 use crate::tables::properties::{APPEND_ONLY, is_true};
 use crate::tables::transactions::{self, Recorded, UNDONE};
 use crate::tables::{Moment, Table};
-
-/// How often others may change rows between plan and commit: as often as they may overtake any commit.
-const ATTEMPTS: usize = 200;
 
 /// What RESTORE did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
