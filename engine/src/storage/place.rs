@@ -12,6 +12,9 @@ use url::Url;
 use super::redact;
 use crate::error::{Error, Result};
 
+/// How often a file is looked at again that was not there and then was.
+const LOOKS: usize = 100;
+
 /// A resolved place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -143,6 +146,7 @@ pub(crate) fn file_path(path: &Path) -> io::Result<PathBuf> {
 pub(crate) fn canonical(path: &FilePath) -> io::Result<PathBuf> {
     let mut missing = Vec::new();
     let mut at = path;
+    let mut looks = 0;
     loop {
         let error = match at.canonicalize() {
             Ok(real) => {
@@ -151,14 +155,22 @@ pub(crate) fn canonical(path: &FilePath) -> io::Result<PathBuf> {
             }
             Err(error) => error,
         };
-        // A link that leads nowhere is no missing file: what it names may appear at any time.
-        let is_missing = error.kind() == io::ErrorKind::NotFound && at.symlink_metadata().is_err();
-        match (is_missing, at.parent(), at.file_name()) {
-            (true, Some(parent), Some(name)) => {
-                missing.push(name);
-                at = parent;
-            }
-            _ => return Err(error),
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(error);
+        }
+        match at.symlink_metadata() {
+            // A link that leads nowhere is no missing file: what it names may appear at any time.
+            Ok(found) if found.is_symlink() => return Err(error),
+            // Somebody made it since: the commit of another writer, say.
+            Ok(_) if looks < LOOKS => looks += 1,
+            Ok(_) => return Err(error),
+            Err(_) => match (at.parent(), at.file_name()) {
+                (Some(parent), Some(name)) => {
+                    missing.push(name);
+                    at = parent;
+                }
+                _ => return Err(error),
+            },
         }
     }
 }
@@ -214,6 +226,23 @@ mod tests {
             let url = Url::parse(url).unwrap();
             assert!(Place::of(&url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_file_that_appears_while_it_is_looked_at_is_where_its_name_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().canonicalize().unwrap().join("commit.json");
+        let made = file.clone();
+        let writer = std::thread::spawn(move || {
+            for _ in 0..20_000 {
+                std::fs::write(&made, []).unwrap();
+                std::fs::remove_file(&made).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            assert_eq!(canonical(&file).unwrap(), file);
+        }
+        writer.join().unwrap();
     }
 
     #[cfg(unix)]
