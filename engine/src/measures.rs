@@ -59,6 +59,8 @@ pub const CACHE_REQUESTS: &str = "paratope_cache_requests_total";
 /// Entries that the log of queries lacks.
 pub const LOG_DROPPED: &str = "paratope_query_log_dropped_total";
 
+/// Results of models that their table lacks.
+pub const RESULTS_DROPPED: &str = "paratope_inference_results_dropped_total";
 /// Sequences that models computed.
 pub const INFERENCE_SEQUENCES: &str = "paratope_inference_sequences_total";
 /// Tokens that went through models.
@@ -148,6 +150,12 @@ pub const ALL: &[Measure] = &[
         kind: Kind::Counter,
         labels: &[],
         help: "Entries that system.query_log lacks because it could not be written as fast as statements ended",
+    },
+    Measure {
+        name: RESULTS_DROPPED,
+        kind: Kind::Counter,
+        labels: &[],
+        help: "Results of models that system.inference_results lacks because it could not be written",
     },
     Measure {
         name: JOB_RUNS,
@@ -274,4 +282,8 @@ pub(crate) fn model_loaded(elapsed: Duration) {
 /// Notes an entry that the log of queries lacks.
 pub(crate) fn log_dropped(entries: usize) {
     counter!(LOG_DROPPED).increment(entries as u64);
+}
+
+pub(crate) fn results_dropped(results: usize) {
+    counter!(RESULTS_DROPPED).increment(results as u64);
 }

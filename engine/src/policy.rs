@@ -2,7 +2,7 @@
 //!
 //! A role covers a schema: a reader queries its tables, a writer changes and defines them too. `main` follows the
 //! principal's role. `system` (the lake's own books) is read by writers, its log of statements by admins; nobody
-//! changes it by statement. Finer grants would be further cases of [`Grants::check`], and wrappers round the tables
+//! changes it by statement, but that admins delete results of models. Finer grants would be further cases of [`Grants::check`], and wrappers round the tables
 //! that a principal's catalog hands out.
 
 use std::collections::BTreeMap;

@@ -13,7 +13,7 @@ use tests::server::Server;
 use tonic::Code;
 
 /// The body of a page of a node.
-fn page(node: &Node, path: &str) -> String {
+pub(super) fn page(node: &Node, path: &str) -> String {
     let address = node.http().expect("a node with --http");
     let mut stream = TcpStream::connect(address).unwrap();
     write!(

@@ -36,6 +36,7 @@ mod kill_statements;
 mod lost;
 mod maintenance;
 mod model_queries;
+mod model_results;
 mod models;
 mod molecules;
 mod plans;

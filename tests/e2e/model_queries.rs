@@ -15,7 +15,7 @@ use tests::server::Server;
 use tonic::Code;
 
 /// The lake of `quickstart`, with the model `tiny` and a table of 400 V domains, some of them twice.
-fn lake() -> (TempDir, Paratope) {
+pub(super) fn lake() -> (TempDir, Paratope) {
     let folder = tempfile::tempdir().unwrap();
     let paratope = Paratope::on(folder.path().join("lake")).with("PARATOPE__QUERY__THREADS", "2");
     paratope.run(["quickstart"]).expect_code(0);
@@ -37,7 +37,7 @@ const EMBEDDED: &str = "SELECT id, plm_embed(seq, 'tiny') AS embedding FROM doma
 /// A number that depends on every number of every embedding.
 const DIGEST: &str = "SELECT count(*) AS n, round(sum(inner_product(plm_embed(seq, 'tiny'), plm_embed(seq, 'tiny'))), 2) AS s FROM domains";
 
-fn shown(table: &Table) -> String {
+pub(super) fn shown(table: &Table) -> String {
     arrow::util::pretty::pretty_format_batches(&table.batches)
         .unwrap()
         .to_string()
@@ -52,7 +52,7 @@ async fn analyzed(client: &mut Client, sql: &str) -> String {
 }
 
 /// The sum of a counter over a plan.
-fn counted(plan: &str, counter: &str) -> f64 {
+pub(super) fn counted(plan: &str, counter: &str) -> f64 {
     let pattern = Regex::new(&format!(r"\b{counter}=([\d.]+)( K| M)?")).unwrap();
     let counts = pattern.captures_iter(plan).map(|found| {
         let number: f64 = found[1].parse().unwrap();

@@ -20,6 +20,9 @@ pub struct ModelsConfig {
     pub max_model_bytes: u64,
     /// Results that a process remembers across queries, bytes; 0: none.
     pub cache_bytes: usize,
+    /// Whether results are kept in `system.inference_results` as well, for the queries, jobs and nodes that come after; what
+    /// is known of where they are takes about `cache_bytes` more.
+    pub share_results: bool,
     /// Tokens that one thread computes at a time, about: what a cancelled query still computes.
     pub batch_tokens: usize,
     /// The most tokens that one query may send through a model; unset: no limit. `EXPLAIN INFERENCE` tells how many a
@@ -39,6 +42,7 @@ impl Default for ModelsConfig {
             memory_bytes: 4 << 30,
             max_model_bytes: 16 << 30,
             cache_bytes: 256 << 20,
+            share_results: false,
             batch_tokens: udfs::models::batches::TOKEN_BUDGET,
             max_inference_tokens: None,
             max_inference_tokens_per_user: None,

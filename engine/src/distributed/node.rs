@@ -11,7 +11,7 @@ use datafusion_distributed::{
 
 use super::channels::Channels;
 use crate::error::Result;
-use crate::inference::{InferenceCodec, Models};
+use crate::inference::{InferenceCodec, Models, Whose};
 use crate::session::Sessions;
 use crate::storage::IoThreads;
 use crate::tables::sink::SinkCodec;
@@ -53,6 +53,7 @@ fn session(
     }
     let mut state = builder
         .with_distributed_channel_resolver(Arc::clone(channels) as Arc<_>)
+        .with_distributed_option_extension_from_headers::<Whose>(&query.headers)?
         .with_distributed_user_codec(InferenceCodec)
         .with_distributed_user_codec(SinkCodec)
         .with_distributed_worker_plan_rewrite_handler(|event: WorkerPlanRewriteEvent<'_>| {

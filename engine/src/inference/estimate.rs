@@ -23,6 +23,8 @@ use super::models::{ModelCall, Models};
 use super::planner::physical_plan;
 use super::remembered::{Across, keys};
 use super::shares::each_text;
+use super::stored::Index;
+use super::whose::Whose;
 use crate::error::Error;
 
 /// Time of the trial of one model.
@@ -159,10 +161,9 @@ async fn measured(
             false => vec![None; operator.calls.len()],
         };
         for (call, counts) in operator.calls.into_iter().zip(counts) {
-            let pin = call.pin();
             let estimate = Estimate {
                 function: call.name(),
-                model: pin.map_or_else(String::new, |pin| format!("{}@{}", pin.name, pin.version)),
+                model: call.model(),
                 counts,
                 seconds: None,
             };
@@ -208,11 +209,11 @@ async fn count(
     models: Option<&Arc<Models>>,
     context: &Arc<TaskContext>,
 ) -> Result<Vec<Option<Counted>>> {
-    let mut counters: Vec<Counter> = operator
-        .calls
-        .iter()
-        .map(|call| Counter::new(call, models))
-        .collect();
+    let scope = Whose::scope(context.session_config());
+    let mut counters: Vec<Counter> = Vec::with_capacity(operator.calls.len());
+    for call in &operator.calls {
+        counters.push(Counter::new(call, models, scope).await);
+    }
     let memory = MemoryConsumer::new("EXPLAIN INFERENCE").register(context.memory_pool());
     let mut rows = execute_stream(Arc::clone(&operator.input), Arc::clone(context))?;
     while let Some(batch) = rows.try_next().await? {
@@ -229,17 +230,24 @@ struct Counter<'a> {
     call: &'a ModelCall,
     texts: Vec<Arc<dyn PhysicalExpr>>,
     across: Option<Across>,
+    stored: Arc<Index>,
     seen: HashSet<[u8; 32]>,
     counts: Option<Counted>,
 }
 
 impl<'a> Counter<'a> {
-    fn new(call: &'a ModelCall, models: Option<&Arc<Models>>) -> Self {
+    async fn new(call: &'a ModelCall, models: Option<&Arc<Models>>, scope: &str) -> Self {
         let texts = call.texts();
         let is_known = !texts.iter().any(is_expensive_physical);
+        let across = Across::known_by(call, models, scope);
+        let stored = match &across {
+            Some(across) => across.index().await,
+            None => Arc::default(),
+        };
         Self {
             call,
-            across: Across::known_by(call, models),
+            across,
+            stored,
             texts,
             seen: HashSet::new(),
             counts: is_known.then(Counted::default),
@@ -286,7 +294,7 @@ impl<'a> Counter<'a> {
             let tokens = self.call.tokens(residues);
             counts.distinct += 1;
             counts.tokens += tokens;
-            match across.knows(&key) {
+            match across.knows(&key) || self.stored.knows(&key) {
                 true => counts.known += 1,
                 false => counts.left += tokens,
             }

@@ -37,6 +37,7 @@ use super::models::{ModelCall, Models};
 use super::part::Part;
 use super::progress::Progress;
 use super::remembered::{Across, Counts, Remembered};
+use super::whose::Whose;
 
 /// What the results that one operator remembers may take, in bytes.
 const REMEMBERED: usize = 64 << 20;
@@ -216,6 +217,7 @@ impl InferenceExec {
             known: models
                 .map(|_| MetricBuilder::new(&self.metrics).counter("cache_hits", partition)),
         };
+        let scope = Whose::scope(context.session_config());
         let expressions = self.projection.expr().iter().map(|each| {
             let expression = Arc::clone(&each.expr).transform_up(|part| {
                 let Some(call) = part.downcast_ref::<ScalarFunctionExpr>() else {
@@ -225,7 +227,7 @@ impl InferenceExec {
                     return Ok(Transformed::no(part));
                 }
                 let memo = self.memo(&part, context);
-                let across = Across::of(&part, models);
+                let across = Across::of(&part, models, scope);
                 let call = Remembered::new(part, memo, across, counts.clone());
                 Ok(Transformed::yes(Arc::new(call) as Arc<dyn PhysicalExpr>))
             })?;
@@ -316,12 +318,14 @@ impl ExecutionPlan for InferenceExec {
         let ahead = (2 * threads).div_ceil(partitions.max(1)).min(2);
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let computing = metrics.elapsed_compute().clone();
+        let scope = Whose::scope(context.session_config()).to_string();
         let input = self.projection.input().execute(partition, context)?;
         let given = Arc::clone(&schema);
         let progress = Progress::new(calls, &self.metrics, partition);
         let rows = async move {
-            let progress = Arc::new(progress.begin(models.as_deref()).await?);
+            let progress = Arc::new(progress.begin(models.as_ref(), &scope).await?);
             let waiting = progress.waiting();
+            let ending = Arc::clone(&progress);
             let rows = progress
                 .pieces(input)
                 .map(move |batch| {
@@ -331,13 +335,19 @@ impl ExecutionPlan for InferenceExec {
                         computing: computing.clone(),
                         progress: Arc::clone(&progress),
                     };
-                    async move { part.in_shares(batch?, threads).await }
+                    async move {
+                        let batch = batch?;
+                        part.progress.fetch(&batch).await?;
+                        part.in_shares(batch, threads).await
+                    }
                 })
                 .buffered(ahead)
                 .map_ok(move |batch| {
                     let _ = &waiting;
                     batch.record_output(&metrics)
                 });
+            let end = stream::once(async move { ending.end().await });
+            let rows = rows.chain(end.filter_map(async |()| None));
             Ok::<_, DataFusionError>(rows)
         };
         let rows = stream::once(rows).try_flatten();

@@ -15,6 +15,8 @@
 //! | `models` | language models, and what is known of their results |
 //! | `remembered` | a call that computes equal inputs once |
 //! | `memo` | results of calls, within a limit |
+//! | `stored` | results of language models as a table of the lake |
+//! | `whose` | whose results a query may know |
 //! | `codec` | the operator on its way to other nodes |
 
 mod calls;
@@ -31,6 +33,8 @@ mod progress;
 mod remembered;
 mod shares;
 mod spent;
+mod stored;
+mod whose;
 
 pub(crate) use calls::{cost, is_expensive};
 pub(crate) use codec::InferenceCodec;
@@ -38,3 +42,4 @@ pub(crate) use estimate::{Counted, Estimate, admit, estimate};
 pub(crate) use exec::{InferenceExec, UseInference};
 pub(crate) use models::Models;
 pub(crate) use planner::{InferencePlanner, physical_plan, planned};
+pub(crate) use whose::Whose;

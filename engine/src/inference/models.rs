@@ -14,12 +14,15 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::prelude::SessionConfig;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
+use udfs::antibody::hash::hex;
 use udfs::models::Model;
 use udfs::plm::{Function, Pin, Work};
 
 use super::memo::Memo;
 use super::spent::Spent;
+use super::stored::{CallName, StoredResults};
 use crate::config::ModelsConfig;
+use crate::lake::Lake;
 use crate::models::Library;
 
 /// What calls of models have in a process.
@@ -27,18 +30,21 @@ use crate::models::Library;
 pub(crate) struct Models {
     library: Arc<Library>,
     results: Memo,
+    stored: Option<StoredResults>,
     spent: Spent,
     config: ModelsConfig,
 }
 
 impl Models {
     /// Over the models of a lake.
-    pub fn new(library: &Arc<Library>, config: &ModelsConfig) -> Self {
+    pub fn new(lake: &Arc<Lake>, config: &ModelsConfig) -> Self {
         // Its limit is its own: what a query may hold is about the query's own data.
         let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
         Self {
-            library: Arc::clone(library),
+            library: Arc::clone(lake.models()),
             results: Memo::new(config.cache_bytes, &pool),
+            stored: (config.share_results && config.cache_bytes > 0)
+                .then(|| StoredResults::new(lake, config.cache_bytes)),
             spent: Spent::default(),
             config: config.clone(),
         }
@@ -52,6 +58,18 @@ impl Models {
     /// Results that are known across queries; none where they are not kept.
     pub fn results(&self) -> Option<&Memo> {
         (self.config.cache_bytes > 0).then_some(&self.results)
+    }
+
+    /// Results that are kept in the lake; none where they are not.
+    pub(super) fn stored(&self) -> Option<&StoredResults> {
+        self.stored.as_ref()
+    }
+
+    /// Writes the results that are to be kept in the lake and are not yet.
+    pub async fn save(&self) {
+        if let Some(stored) = &self.stored {
+            stored.save().await;
+        }
     }
 
     /// A model in memory.
@@ -153,9 +171,26 @@ impl ModelCall {
         tokens.and_then(Result::ok).unwrap_or(residues)
     }
 
-    /// What is the same of calls that give the same for the same rows: the function, and whatever is constant.
-    pub fn id(&self) -> Sha256 {
+    /// The name of its model, `name@version`.
+    pub fn model(&self) -> String {
+        let pin = self.pin();
+        pin.map_or_else(String::new, |pin| format!("{}@{}", pin.name, pin.version))
+    }
+
+    /// How the lake names it, which keeps its results; `id` is [`Self::id`].
+    pub(super) fn call_name(&self, id: &Sha256) -> CallName {
+        CallName {
+            id: hex(&id.clone().finalize()),
+            function: self.name(),
+            model: self.model(),
+        }
+    }
+
+    /// What is the same of calls that give the same for the same rows, to those who may know it: the function, and whatever is
+    /// constant.
+    pub fn id(&self, scope: &str) -> Sha256 {
         let mut hash = Sha256::new();
+        hash.update(format!("{scope}\n"));
         if let Some(call) = self.expression.downcast_ref::<ScalarFunctionExpr>() {
             hash.update(call.name());
             hash.update(format!("\n{}\n", call.return_type()));

@@ -4,18 +4,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::metrics::{
     Count, ExecutionPlanMetricsSet, Gauge, MetricBuilder, Time,
 };
 use futures::{Stream, StreamExt as _, stream};
 use udfs::plm::{self, Work};
 
+use super::calls::is_expensive_physical;
 use super::models::{ModelCall, Models};
+use super::remembered::{Across, keys};
 use super::shares::Shares;
+use super::stored::Index;
 use crate::measures;
 
 /// Rows of a batch where results are lists as long as the sequences: those of a whole batch could take gigabytes.
@@ -24,10 +29,21 @@ const ROWS_OF_LISTS: usize = 64;
 /// How far an operator is, in one partition.
 pub(super) struct Progress {
     calls: Vec<ModelCall>,
+    models: Option<Arc<Models>>,
+    /// Calls of which the lake keeps results.
+    stored: Vec<Stored>,
     work: Arc<Work>,
     counters: Option<Counters>,
     /// Since when it computes.
     since: Instant,
+}
+
+/// A call of which the lake keeps results, and its texts.
+struct Stored {
+    across: Across,
+    index: Arc<Index>,
+    texts: Vec<Arc<dyn PhysicalExpr>>,
+    value_type: DataType,
 }
 
 /// Somebody waits for the results.
@@ -47,6 +63,42 @@ struct Counters {
     load: Time,
 }
 
+impl Stored {
+    /// Of a call of which anything is kept; not of one whose texts are expensive themselves.
+    async fn of(call: &ModelCall, models: &Arc<Models>, scope: &str) -> Option<Self> {
+        let texts = call.texts();
+        if texts.iter().any(is_expensive_physical) {
+            return None;
+        }
+        let across = Across::known_by(call, Some(models), scope)?;
+        let index = across.index().await;
+        (index.len() > 0).then_some(Self {
+            across,
+            index,
+            texts,
+            value_type: call.value_type()?,
+        })
+    }
+
+    async fn fetch(&self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let texts = self.texts.iter().filter(|text| !text.is::<Literal>());
+        let inputs = texts.map(|text| text.evaluate(batch)?.into_array(batch.num_rows()));
+        let inputs: Vec<ArrayRef> = inputs.collect::<Result<_>>()?;
+        let keys = match inputs.is_empty() {
+            true => vec![self.across.key(&[])],
+            false => {
+                let rows = keys(&inputs)?;
+                rows.iter().map(|row| self.across.key(row.data())).collect()
+            }
+        };
+        self.across.fetch(&self.index, keys, &self.value_type).await;
+        Ok(())
+    }
+}
+
 impl Progress {
     /// Of an operator with these calls.
     pub fn new(calls: Vec<ModelCall>, metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
@@ -60,15 +112,23 @@ impl Progress {
         });
         Self {
             calls,
+            models: None,
+            stored: Vec::new(),
             work: Arc::default(),
             counters,
             since: Instant::now(),
         }
     }
 
-    /// The same, its models in memory.
-    pub async fn begin(mut self, models: Option<&Models>) -> Result<Self> {
+    /// The same, its models in memory; `scope` is whose results it may know.
+    pub async fn begin(mut self, models: Option<&Arc<Models>>, scope: &str) -> Result<Self> {
         if let Some(models) = models {
+            self.models = Some(Arc::clone(models));
+            if models.stored().is_some() {
+                for call in &self.calls {
+                    self.stored.extend(Stored::of(call, models, scope).await);
+                }
+            }
             let pins = self.calls.iter().filter_map(ModelCall::pin).collect();
             let (work, elapsed) = models.work(pins).await?;
             self.work = Arc::new(work);
@@ -76,6 +136,27 @@ impl Progress {
             self.since = Instant::now();
         }
         Ok(self)
+    }
+
+    /// Has in memory what the lake keeps of the results of a batch, and the lake keep what was computed before it.
+    ///
+    /// # Errors
+    /// Texts that cannot be computed.
+    pub async fn fetch(&self, batch: &RecordBatch) -> Result<()> {
+        for call in &self.stored {
+            call.fetch(batch).await?;
+        }
+        if let Some(stored) = self.models.as_ref().and_then(|models| models.stored()) {
+            stored.save_if_due().await;
+        }
+        Ok(())
+    }
+
+    /// Has the lake keep what was computed.
+    pub async fn end(&self) {
+        if let Some(models) = &self.models {
+            models.save().await;
+        }
     }
 
     fn note_load(&self, elapsed: Duration) {

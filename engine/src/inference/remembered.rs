@@ -1,12 +1,13 @@
 //! An expensive call that computes equal inputs once: within a query, and for language models across queries.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use datafusion::arrow::compute::{interleave, take};
-use datafusion::arrow::datatypes::{Field, FieldRef, Schema};
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::memo::{Found, Memo};
 use super::models::{ModelCall, Models};
+use super::stored::{CallName, Index, Key};
 use crate::measures;
 
 /// How many rows a call was computed for, and for how many its result was there already.
@@ -34,35 +36,74 @@ pub(super) struct Counts {
 pub(super) struct Across {
     pub models: Arc<Models>,
     /// The hash of everything but the rows.
-    pub call: Sha256,
+    call: Sha256,
+    name: Arc<CallName>,
 }
 
 impl Across {
-    /// Of a call of a model, where results are kept.
-    pub fn of(call: &Arc<dyn PhysicalExpr>, models: Option<&Arc<Models>>) -> Option<Self> {
+    /// Of a call of a model, where results are kept; `scope` is whose they are.
+    pub fn of(
+        call: &Arc<dyn PhysicalExpr>,
+        models: Option<&Arc<Models>>,
+        scope: &str,
+    ) -> Option<Self> {
         let models = models.filter(|models| models.results().is_some())?;
-        Some(Self {
-            call: ModelCall::of(call)?.id(),
-            models: Arc::clone(models),
-        })
+        Self::known_by(&ModelCall::of(call)?, Some(models), scope)
     }
 
     /// Of a call, whether or not results are kept.
-    pub fn known_by(call: &ModelCall, models: Option<&Arc<Models>>) -> Option<Self> {
+    pub fn known_by(call: &ModelCall, models: Option<&Arc<Models>>, scope: &str) -> Option<Self> {
+        let id = call.id(scope);
         Some(Self {
-            call: call.id(),
             models: Arc::clone(models?),
+            name: Arc::new(call.call_name(&id)),
+            call: id,
         })
     }
 
+    /// What the lake keeps of the call's results.
+    pub async fn index(&self) -> Arc<Index> {
+        match self.models.stored() {
+            Some(stored) => stored.index(&self.name.id).await,
+            None => Arc::default(),
+        }
+    }
+
+    /// Fetches those of `keys` that the lake keeps and that are not in memory; results are of the type `of`.
+    pub async fn fetch(&self, index: &Index, keys: Vec<Key>, of: &DataType) {
+        let (Some(stored), Some(results)) = (self.models.stored(), self.models.results()) else {
+            return;
+        };
+        let known = results.knows(keys.iter().map(Key::as_slice));
+        let keys = keys.into_iter().zip(known);
+        let unknown = keys.filter_map(|(key, is_known)| (!is_known).then_some(key));
+        let stored_ones: HashSet<Key> = unknown.filter(|key| index.knows(key)).collect();
+        if let Some((keys, fetched)) = stored.fetch(index, &stored_ones, of).await {
+            results.remember(keys.iter().flatten(), &fetched);
+        }
+    }
+
+    /// Keeps what was computed: one row of `computed` for each of `keys`.
+    fn keep<'a>(
+        &self,
+        results: &Memo,
+        keys: impl Iterator<Item = &'a Key> + Clone,
+        computed: &ArrayRef,
+    ) {
+        results.remember(keys.clone().map(Key::as_slice), computed);
+        if let Some(stored) = self.models.stored() {
+            stored.add(&self.name, keys, computed);
+        }
+    }
+
     /// Whether a result is known.
-    pub fn knows(&self, key: &[u8; 32]) -> bool {
+    pub fn knows(&self, key: &Key) -> bool {
         let known = self.models.results();
         known.is_some_and(|results| results.knows(std::iter::once(key.as_slice())) == [true])
     }
 
     /// What results are known by: the bytes of the model, the function, its options, the texts.
-    pub fn key(&self, row: &[u8]) -> [u8; 32] {
+    pub fn key(&self, row: &[u8]) -> Key {
         let mut hash = self.call.clone();
         hash.update(row);
         hash.finalize().into()
@@ -101,22 +142,20 @@ impl Remembered {
             return self.compute(inputs, rows);
         };
         let hashes = rows.iter().map(|row| keys.row(*row as usize));
-        let hashes: Vec<[u8; 32]> = hashes.map(|key| across.key(key.data())).collect();
+        let hashes: Vec<Key> = hashes.map(|key| across.key(key.data())).collect();
         let Found {
             places,
             mut chunks,
             missing,
-        } = results.find(hashes.iter().map(<[u8; 32]>::as_slice));
+        } = results.find(hashes.iter().map(Key::as_slice));
         self.count_known(rows.len() - missing.len(), missing.len());
         if missing.is_empty() {
             return gather(&chunks, &places);
         }
         let unknown: Vec<u32> = missing.iter().map(|index| rows[*index as usize]).collect();
         let computed = self.compute(inputs, &unknown)?;
-        let of_missing = missing
-            .iter()
-            .map(|index| hashes[*index as usize].as_slice());
-        results.remember(of_missing, &computed);
+        let of_missing = missing.iter().map(|index| &hashes[*index as usize]);
+        across.keep(results, of_missing, &computed);
         if missing.len() == rows.len() {
             return Ok(computed);
         }
@@ -165,8 +204,8 @@ impl Remembered {
         };
         let array = value.to_array()?;
         self.memo.remember(std::iter::once(nothing), &array);
-        if let (Some(results), Some(key)) = (results, &key) {
-            results.remember(std::iter::once(key.as_slice()), &array);
+        if let (Some(across), Some(results), Some(key)) = (&self.across, results, &key) {
+            across.keep(results, std::iter::once(key), &array);
         }
         Ok(ColumnarValue::Scalar(value))
     }

@@ -5,6 +5,7 @@ use std::io::{Cursor, Read};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
+use udfs::antibody::hash::hex;
 
 use super::discover::Input;
 use super::{Alphabet, IngestOptions};
@@ -140,13 +141,4 @@ fn row_options(options: &IngestOptions) -> String {
         all["columns"] = json!(columns);
     }
     all.to_string()
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
+use udfs::antibody::hash::hex;
 
 use super::Progress;
-use super::identity::hex;
 use crate::error::{Error, Result};
 
 /// Bytes read at a time where the reader stopped early.

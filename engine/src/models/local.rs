@@ -9,9 +9,10 @@ use futures::StreamExt as _;
 use object_store::{GetOptions, GetRange, ObjectStoreExt as _};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
+use udfs::antibody::hash::hex;
 
 use super::library::Library;
-use super::manifest::{FileEntry, Manifest, hex};
+use super::manifest::{FileEntry, Manifest};
 use crate::error::{Error, Result};
 
 impl Library {

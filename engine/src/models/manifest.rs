@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use udfs::antibody::hash::hex;
 use udfs::models::{Description, Precision};
 use udfs::plm::Pin;
 
@@ -197,11 +198,6 @@ pub fn precision(name: &str) -> Result<Precision> {
             known.join(", ")
         ))
     })
-}
-
-/// Bytes as text.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

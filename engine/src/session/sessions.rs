@@ -18,7 +18,7 @@ use crate::catalog::{CATALOG, LakeCatalog, LiveTable, SCHEMAS};
 use crate::config::Config;
 use crate::distributed::{self, Cluster, LiveNodes};
 use crate::error::{Error, Result};
-use crate::inference::{InferencePlanner, Models, UseInference};
+use crate::inference::{InferencePlanner, Models, UseInference, Whose};
 use crate::jobs::{self, LiveJobs};
 use crate::lake::Lake;
 use crate::lifecycle::archive::{self, LiveArchive};
@@ -58,7 +58,7 @@ impl Sessions {
         rules.push(Arc::new(yielding::Yielding));
         let models = lake
             .as_ref()
-            .map(|lake| Arc::new(Models::new(lake.models(), &config.models)));
+            .map(|lake| Arc::new(Models::new(lake, &config.models)));
         let mut session = session_config(config);
         if let Some(models) = &models {
             session.set_extension(Arc::clone(models));
@@ -178,6 +178,7 @@ impl Sessions {
             catalogs.register_catalog(CATALOG.into(), Arc::new(default));
         }
         state.register_catalog_list(catalogs);
+        Whose::of(&caller).apply(&mut state);
         let settings = Settings::new(state.config());
         #[allow(clippy::disallowed_methods)] // this is the factory
         let context = SessionContext::new_with_state(state);

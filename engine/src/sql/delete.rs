@@ -45,7 +45,7 @@ pub async fn delete(session: &Session, statement: &Delete) -> Result<RowChanges>
         }
     }
     let scope = Scope::new(session).await?;
-    let target = Target::of_factor(session, &scope, only_table(from, "DELETE")?).await?;
+    let target = Target::of_deletion(session, &scope, only_table(from, "DELETE")?).await?;
     target.pin_addressed(&scope)?;
     let mut parts = Parts::default();
     let condition = match selection {

@@ -171,6 +171,14 @@ impl Scope {
             false => execute_stream(physical, context)?,
         };
         let schema = stream.schema();
+        // What was computed for a query that ended before its operators is kept too.
+        let models = inference::Models::of(self.state.config());
+        let end = futures::stream::once(async move {
+            if let Some(models) = models {
+                models.save().await;
+            }
+        });
+        let stream = stream.chain(end.filter_map(async |()| None));
         // information_schema looks views up while its rows are read, and they are planned in this state.
         let state = Arc::clone(&self.state);
         let pinned = self.pinned.clone();

@@ -19,6 +19,9 @@ use crate::tables::{LakeTableProvider, Table};
 /// Name under which a scope holds the target with the addresses of its rows.
 pub const ADDRESSED: &str = "__paratope_target";
 
+/// The one of the lake's own books whose rows may be deleted: they are computed again.
+const FORGETTABLE: &str = "system.inference_results";
+
 /// A table of the lake at the version that a statement starts from.
 pub struct Target {
     /// The table.
@@ -35,6 +38,16 @@ impl Target {
     /// # Errors
     /// `NotFound`; `Invalid` for views and external tables; `Denied` for the lake's own books.
     pub async fn of(session: &Session, scope: &Scope, name: &ObjectName) -> Result<Self> {
+        Self::of_one(session, scope, name, &[]).await
+    }
+
+    /// `books` are those of the lake's own books that the statement may change.
+    async fn of_one(
+        session: &Session,
+        scope: &Scope,
+        name: &ObjectName,
+        books: &[&str],
+    ) -> Result<Self> {
         let (schema, table) = split(name)?;
         let full_name = format!("{schema}.{table}");
         if let (table, Some(moment)) = split_moment(&table)? {
@@ -43,7 +56,7 @@ impl Target {
                  bring the older one back first with RESTORE {table} TO …"
             )));
         }
-        if schema != SCHEMAS[0] {
+        if schema != SCHEMAS[0] && !books.contains(&full_name.as_str()) {
             if !SCHEMAS.contains(&schema.as_str()) {
                 return Err(Error::NotFound(format!("there is no schema {schema}")));
             }
@@ -70,6 +83,24 @@ impl Target {
 
     /// The same for `name [AS alias]` in FROM or after UPDATE.
     pub async fn of_factor(session: &Session, scope: &Scope, factor: &TableFactor) -> Result<Self> {
+        Self::of_one_factor(session, scope, factor, &[]).await
+    }
+
+    /// The same for a statement that only takes rows away: what is kept to be found again may be forgotten.
+    pub async fn of_deletion(
+        session: &Session,
+        scope: &Scope,
+        factor: &TableFactor,
+    ) -> Result<Self> {
+        Self::of_one_factor(session, scope, factor, &[FORGETTABLE]).await
+    }
+
+    async fn of_one_factor(
+        session: &Session,
+        scope: &Scope,
+        factor: &TableFactor,
+        books: &[&str],
+    ) -> Result<Self> {
         let TableFactor::Table {
             name, alias, args, ..
         } = factor
@@ -83,7 +114,7 @@ impl Target {
                 "{factor} is not the name of a table"
             )));
         }
-        let mut target = Self::of(session, scope, name).await?;
+        let mut target = Self::of_one(session, scope, name, books).await?;
         if let Some(alias) = alias {
             if !alias.columns.is_empty() {
                 return Err(unsupported("an alias for columns of the table to change"));

@@ -23,6 +23,7 @@ const SOURCES: &[&str] = &[
     include_str!("../../../sql/tables/system_rejects.sql"),
     include_str!("../../../sql/tables/system_query_log.sql"),
     include_str!("../../../sql/tables/system_job_runs.sql"),
+    include_str!("../../../sql/tables/system_inference_results.sql"),
     include_str!("../../../sql/tables/repertoires.sql"),
     include_str!("../../../sql/tables/proteins.sql"),
     include_str!("../../../sql/tables/protein_chains.sql"),

@@ -26,12 +26,16 @@ pub fn sequence_hash(seq: &[u8]) -> Option<String> {
     if residues.is_empty() {
         return None;
     }
+    Some(hex(&Sha256::digest(&residues)))
+}
+
+/// Bytes as lower-case hexadecimal digits, two each.
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digest = Sha256::digest(&residues);
-    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let mut hex = String::with_capacity(64);
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let mut hex = String::with_capacity(2 * bytes.len());
     hex.extend(digits.map(|digit| char::from(DIGITS[usize::from(digit)])));
-    Some(hex)
+    hex
 }
 
 fn is_skipped(byte: u8) -> bool {
