@@ -14,7 +14,7 @@ import environment
 import report
 
 EMBEDDERS = ("models-f32", "models-bf16", "models-int8", "torch-f32", "torch-bf16", "onnxruntime-f32", "onnxruntime-int8")
-SCORERS = ("models-f32", "models-bf16", "models-int8", "antiberty")
+SCORERS = ("models-f32", "models-bf16", "models-int8", "antiberty", "antiberty-16")
 PEER_OF = {"models-f32": "onnxruntime-f32", "models-bf16": "onnxruntime-int8", "models-int8": "onnxruntime-int8"}
 """What each precision is held against."""
 SPARE_MIB = 500

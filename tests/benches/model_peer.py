@@ -3,8 +3,9 @@
     model_peer.py prepare FOLDER                     # writes FOLDER/f32.onnx and FOLDER/int8.onnx, prints the folder of the weights
     model_peer.py PEER FOLDER SEQUENCES THREADS RUNS OUT
 
-PEER is torch-f32, torch-bf16, onnxruntime-f32, onnxruntime-int8 (embeddings) or antiberty (pseudo-log-likelihood, by the package's own
-function). SEQUENCES has a sequence a line. Prints the seconds of each run as JSON, and writes the results, f32 in the order of the sequences.
+PEER is torch-f32, torch-bf16, onnxruntime-f32, onnxruntime-int8 (embeddings) or antiberty and antiberty-16
+(pseudo-log-likelihood, by the package's own function: as it is called by default, all masked copies of a sequence at once, and 16 of them
+at a time, which is its fastest). SEQUENCES has a sequence a line. Prints the seconds of each run as JSON, and writes the results, f32 in the order of the sequences.
 """
 
 from __future__ import annotations
@@ -113,13 +114,13 @@ def embeddings(peer: str, folder: Path, sequences: list[str], threads: int):
     return once
 
 
-def likelihoods(sequences: list[str]):
+def likelihoods(peer: str, sequences: list[str]):
     """A function that computes all pseudo-log-likelihoods once, by the package."""
     from antiberty import AntiBERTyRunner
 
     runner = AntiBERTyRunner()
     runner.embed(sequences[:1])
-    return lambda: runner.pseudo_log_likelihood(sequences, batch_size=16).float().numpy()
+    return lambda: runner.pseudo_log_likelihood(sequences, batch_size=16 if peer == "antiberty-16" else None).float().numpy()
 
 
 def main() -> None:
@@ -133,7 +134,7 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(int(threads))
-    once = likelihoods(sequences) if peer == "antiberty" else embeddings(peer, folder, sequences, int(threads))
+    once = likelihoods(peer, sequences) if peer.startswith("antiberty") else embeddings(peer, folder, sequences, int(threads))
     seconds, processor = [], []
     for _ in range(int(runs)):
         started, used = time.perf_counter(), time.process_time()

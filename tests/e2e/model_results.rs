@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use engine::Lake;
 use engine::config::Config;
@@ -135,6 +136,48 @@ fn upkeep_of_the_table_loses_nothing_and_damage_costs_no_query() {
     // Neither does a table that is gone.
     fs::remove_dir_all(results(&paratope)).unwrap();
     assert_eq!(paratope.query(EMBEDDED), expected);
+}
+
+#[test]
+fn what_was_computed_before_a_process_is_killed_is_not_computed_again() {
+    let (_folder, paratope) = sharing();
+    // Enough for the table to be appended to several times.
+    let many = "CREATE TABLE many AS SELECT n AS id, substr(seq, 1, 40) || translate(lpad(to_hex(n), 6, '0'), '0123456789abcdef', 'ACDEFGHIKLMNPQRS') AS seq \
+        FROM domains CROSS JOIN generate_series(1, 150) AS s (i) CROSS JOIN LATERAL (SELECT id * 150 + i AS n) WHERE id <= 350";
+    paratope.run(["query", "-c", many]).expect_code(0);
+    let sum = "SELECT count(*) AS n, sum(plm_embed(seq, 'tiny')[1]) AS s FROM many";
+    let mut running = paratope.spawn(["query", "-c", sum]);
+    let since = Instant::now();
+    while data_files(&paratope).is_empty() || commits(&paratope) < 2 {
+        assert!(!running.ended(), "it ended before anything was kept");
+        assert!(
+            since.elapsed() < Duration::from_secs(120),
+            "nothing is kept"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.kill();
+    let told = paratope.query(&format!("EXPLAIN INFERENCE {sum}"));
+    let known = told[0]["cached_share"].as_f64().unwrap();
+    assert!(0.0 < known && known < 1.0, "{told:?}");
+    let rest = plan(&paratope, sum);
+    let computed = counted(&rest, "sequences") / told[0]["distinct_sequences"].as_f64().unwrap();
+    // Counts of thousands are rounded.
+    assert!((computed + known - 1.0).abs() < 0.01, "{known}\n{rest}");
+    let unshared = paratope
+        .clone()
+        .with("PARATOPE__MODELS__SHARE_RESULTS", "false");
+    let digest = format!("SELECT n, round(s, 1) AS s FROM ({sum})");
+    assert_eq!(paratope.query(&digest), unshared.query(&digest));
+}
+
+/// Versions of the table.
+fn commits(paratope: &Paratope) -> usize {
+    let log = fs::read_dir(results(paratope).join("_delta_log")).unwrap();
+    let names = log.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| name.len() == 25 && name.ends_with(".json"))
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

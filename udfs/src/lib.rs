@@ -15,6 +15,7 @@ pub mod diversity;
 pub mod dna;
 pub mod plm;
 pub mod protein;
+pub mod vector;
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use datafusion_expr::{AggregateUDF, ScalarUDF};
 pub use antibody;
 pub use models;
 
-/// Every scalar function, family by family; protein language models come from `models`.
+/// Every scalar function that is ours, family by family; protein language models come from `models`.
 pub fn all(models: &Arc<dyn plm::Models>) -> Vec<Arc<ScalarUDF>> {
     [
         ab::functions(),

@@ -60,7 +60,8 @@ fn session(
             with_counted_readers(event.plan).map(WorkerPlanRewriteEventResponse::new)
         })
         .build();
-    for function in udfs::all(library) {
+    let faster = udfs::vector::functions();
+    for function in faster.into_iter().chain(udfs::all(library)) {
         state.register_udf(function)?;
     }
     for function in udfs::aggregates() {

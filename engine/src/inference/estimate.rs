@@ -1,7 +1,7 @@
 //! What a query would send through language models, before anything is spent: the rows that their calls would see are read,
 //! equal ones counted once, those whose results are known told apart; and how long the rest takes, by a short trial.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::TryStreamExt as _;
 use tokio::task::JoinSet;
-use udfs::models::{Model, Pooling};
+use udfs::models::{Model, Pooling, Reduction, Scoring};
 
 use super::calls::is_expensive_physical;
 use super::exec::InferenceExec;
@@ -29,6 +29,8 @@ use crate::error::Error;
 
 /// Time of the trial of one model.
 const TRIAL: Duration = Duration::from_millis(500);
+/// The longest sequence that a trial masks position by position: the tokens are its square.
+const MASKED_RESIDUES: usize = 96;
 
 /// What one call would send through its model.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +54,8 @@ pub(crate) struct Counted {
     pub distinct: u64,
     /// Of these, those whose results are known.
     pub known: u64,
+    /// Residues of all different ones.
+    pub residues: u64,
     /// Tokens of all different ones.
     pub tokens: u64,
     /// Tokens of those whose results are not known.
@@ -72,7 +76,7 @@ pub(crate) async fn estimate(
         return Ok(Vec::new());
     };
     let threads = state.config().target_partitions().max(1);
-    let mut speeds: BTreeMap<String, f64> = BTreeMap::new();
+    let mut speeds: HashMap<(String, Scoring), f64> = HashMap::new();
     for (call, estimate) in &mut estimates {
         let (Some(pin), Some(counts)) = (call.pin(), estimate.counts) else {
             continue;
@@ -81,13 +85,19 @@ pub(crate) async fn estimate(
             estimate.seconds = Some(0.0);
             continue;
         }
-        let speed = match speeds.get(&pin.digest) {
+        let residues = counts.residues.div_ceil(counts.distinct.max(1));
+        // Copies of a sequence share a part of their work, so that their tokens are cheaper.
+        let scoring = match call.tokens(residues) >= 2 * residues.max(4) {
+            true => Scoring::Exact,
+            false => Scoring::SinglePass,
+        };
+        let speed = match speeds.get(&(pin.digest.clone(), scoring)) {
             Some(speed) => *speed,
             None => {
                 let model = models.model(&pin).await?;
-                let residues = counts.tokens / counts.distinct.max(1);
-                let speed = trial(&model, residues, models.config().batch_tokens, threads).await;
-                speeds.insert(pin.digest.clone(), speed);
+                let tokens = models.config().batch_tokens;
+                let speed = trial(&model, residues, scoring, tokens, threads).await;
+                speeds.insert((pin.digest.clone(), scoring), speed);
                 speed
             }
         };
@@ -293,6 +303,7 @@ impl<'a> Counter<'a> {
             }
             let tokens = self.call.tokens(residues);
             counts.distinct += 1;
+            counts.residues += residues;
             counts.tokens += tokens;
             match across.knows(&key) || self.stored.knows(&key) {
                 true => counts.known += 1,
@@ -304,11 +315,27 @@ impl<'a> Counter<'a> {
     }
 }
 
-/// Tokens that all threads together compute in a second, with sequences of such a length.
-async fn trial(model: &Arc<Model>, tokens: u64, batch_tokens: usize, threads: usize) -> f64 {
-    let most = model.description().max_residues.unwrap_or(usize::MAX);
-    let residues = usize::try_from(tokens.saturating_sub(2)).unwrap_or(most);
-    let residues = residues.clamp(1, most.min(512));
+/// Tokens that all threads together compute in a second, with sequences of so many residues: each once, or each position of
+/// theirs masked.
+async fn trial(
+    model: &Arc<Model>,
+    residues: u64,
+    scoring: Scoring,
+    batch_tokens: usize,
+    threads: usize,
+) -> f64 {
+    let longest = match scoring {
+        Scoring::Exact => MASKED_RESIDUES,
+        Scoring::SinglePass => 512,
+    };
+    let longest = model
+        .description()
+        .max_residues
+        .unwrap_or(longest)
+        .min(longest);
+    let residues = usize::try_from(residues)
+        .unwrap_or(longest)
+        .clamp(1, longest);
     let letters = udfs::models::ALPHABET.bytes().cycle().take(residues);
     let sequence: Arc<[u8]> = letters.collect();
     let mut tasks = JoinSet::new();
@@ -316,15 +343,25 @@ async fn trial(model: &Arc<Model>, tokens: u64, batch_tokens: usize, threads: us
     for _ in 0..threads {
         let (model, sequence) = (Arc::clone(model), Arc::clone(&sequence));
         tasks.spawn_blocking(move || {
-            let at_once = (batch_tokens / model.tokens(sequence.len())).max(1);
+            let one_pass = model.tokens(sequence.len());
+            let at_once = (batch_tokens / one_pass).max(1);
             let batch: Vec<&[u8]> = vec![&sequence; at_once];
-            let (mut out, mut computed) = (Vec::new(), 0);
+            let (mut vectors, mut scores, mut computed) = (Vec::new(), Vec::new(), 0);
             while start.elapsed() < TRIAL {
-                out.clear();
-                if model.embed(&batch, Pooling::Mean, &mut out).is_err() {
-                    break;
+                let tokens = match scoring {
+                    Scoring::Exact => model
+                        .pseudo_log_likelihood(&batch[..1], scoring, Reduction::Mean, &mut scores)
+                        .map(|()| one_pass * sequence.len()),
+                    Scoring::SinglePass => {
+                        vectors.clear();
+                        let embedded = model.embed(&batch, Pooling::Mean, &mut vectors);
+                        embedded.map(|()| one_pass * at_once)
+                    }
+                };
+                match tokens {
+                    Ok(tokens) => computed += tokens,
+                    Err(_) => break,
                 }
-                computed += at_once * model.tokens(sequence.len());
             }
             computed
         });

@@ -72,7 +72,8 @@ impl Sessions {
             .with_physical_optimizer_rules(rules)
             .with_table_factories(files::factories(config, &access))
             .build();
-        for function in udfs::all(&library(lake.as_ref())) {
+        let faster = udfs::vector::functions();
+        for function in faster.into_iter().chain(udfs::all(&library(lake.as_ref()))) {
             template.register_udf(function)?;
         }
         for function in udfs::aggregates() {
