@@ -1,4 +1,4 @@
-"""Benchmarks of ingest, queries, statements, the Flight SQL server, clusters, jobs, language models and numbering, in one command.
+"""Benchmarks of ingest, queries, statements, the Flight SQL server, clusters, jobs, language models, neighbours and numbering, in one command.
 
     python3 tests/benches/run.py all
 
@@ -25,7 +25,7 @@ FORMATS = ("fasta-aa", "fasta-nt", "airr", "oas")
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "jobs", "models", "numbering", "all"))
+    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "jobs", "models", "neighbours", "numbering", "all"))
     parser.add_argument("--records", type=int, default=1_000_000, help="records of each file to ingest (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="chains to query and change (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of every engine (default: %(default)s)")
@@ -49,6 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sequences", type=int, default=1_000, help="how many of them to embed (default: %(default)s)")
     parser.add_argument("--scored", type=int, default=10, help="how many of them to score, each position masked (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each engine of models (default: %(default)s)")
+    parser.add_argument("--vectors", type=int, default=200_000, help="vectors among which neighbours are sought (default: %(default)s)")
     parser.add_argument("--lake-key", choices=("hash", "version"), default="hash",
                         help="make the lake anew whenever the binary changes, or only when its version does (default: %(default)s)")
     parser.add_argument("--profiles", type=Path, metavar="FOLDER", help="EXPLAIN ANALYZE of each query that is slower than a peer")
@@ -105,6 +106,10 @@ def main() -> None:
         import model_bench
 
         figures["models"] = model_bench.main(given.fasta, given.sequences, given.scored, given.threads, given.rounds)
+    if given.what in ("neighbours", "all"):
+        import neighbour_bench
+
+        figures["neighbours"] = neighbour_bench.main(binary, given.vectors, given.seed, given.threads, given.runs)
     if given.what in ("numbering", "all"):
         import numbering_bench
 

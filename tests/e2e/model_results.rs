@@ -143,7 +143,7 @@ fn what_was_computed_before_a_process_is_killed_is_not_computed_again() {
     let (_folder, paratope) = sharing();
     // Enough for the table to be appended to several times.
     let many = "CREATE TABLE many AS SELECT n AS id, substr(seq, 1, 40) || translate(lpad(to_hex(n), 6, '0'), '0123456789abcdef', 'ACDEFGHIKLMNPQRS') AS seq \
-        FROM domains CROSS JOIN generate_series(1, 150) AS s (i) CROSS JOIN LATERAL (SELECT id * 150 + i AS n) WHERE id <= 350";
+        FROM (SELECT seq, id * 60 + i AS n FROM domains CROSS JOIN generate_series(1, 60) AS s (i) WHERE id <= 350)";
     paratope.run(["query", "-c", many]).expect_code(0);
     let sum = "SELECT count(*) AS n, sum(plm_embed(seq, 'tiny')[1]) AS s FROM many";
     let mut running = paratope.spawn(["query", "-c", sum]);
@@ -167,8 +167,8 @@ fn what_was_computed_before_a_process_is_killed_is_not_computed_again() {
     let unshared = paratope
         .clone()
         .with("PARATOPE__MODELS__SHARE_RESULTS", "false");
-    let digest = format!("SELECT n, round(s, 1) AS s FROM ({sum})");
-    assert_eq!(paratope.query(&digest), unshared.query(&digest));
+    let some = "SELECT id, plm_embed(seq, 'tiny') AS e FROM many WHERE id % 40 = 0 ORDER BY id";
+    assert_eq!(paratope.query(some), unshared.query(some));
 }
 
 /// Versions of the table.

@@ -33,7 +33,9 @@ impl Part {
             SpawnedTask::spawn(async move {
                 let _timer = computing.timer();
                 let share = shares.get(index)?;
-                progress.compute(|| projector.project_batch(&share))
+                let computed = progress.compute(|| projector.project_batch(&share));
+                progress.save_if_due().await;
+                computed
             })
         });
         let computed: Vec<RecordBatch> = stream::iter(tasks)

@@ -138,7 +138,7 @@ impl Progress {
         Ok(self)
     }
 
-    /// Has in memory what the lake keeps of the results of a batch, and the lake keep what was computed before it.
+    /// Has in memory what the lake keeps of the results of a batch.
     ///
     /// # Errors
     /// Texts that cannot be computed.
@@ -146,10 +146,14 @@ impl Progress {
         for call in &self.stored {
             call.fetch(batch).await?;
         }
+        Ok(())
+    }
+
+    /// Has the lake keep what was computed, where that is much or was long ago: a batch may take hours.
+    pub async fn save_if_due(&self) {
         if let Some(stored) = self.models.as_ref().and_then(|models| models.stored()) {
             stored.save_if_due().await;
         }
-        Ok(())
     }
 
     /// Has the lake keep what was computed.
