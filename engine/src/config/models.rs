@@ -23,6 +23,8 @@ pub struct ModelsConfig {
     /// Whether results are kept in `system.inference_results` as well, for the queries, jobs and nodes that come after; what
     /// is known of where they are takes about `cache_bytes` more.
     pub share_results: bool,
+    /// Whether models are computed by the CUDA devices that there are, in builds with the feature `cuda`.
+    pub devices: bool,
     /// Tokens that one thread computes at a time, about: what a cancelled query still computes.
     pub batch_tokens: usize,
     /// The most tokens that one query may send through a model; unset: no limit. `EXPLAIN INFERENCE` tells how many a
@@ -43,6 +45,7 @@ impl Default for ModelsConfig {
             max_model_bytes: 16 << 30,
             cache_bytes: 256 << 20,
             share_results: false,
+            devices: true,
             batch_tokens: udfs::models::batches::TOKEN_BUDGET,
             max_inference_tokens: None,
             max_inference_tokens_per_user: None,

@@ -14,7 +14,7 @@ use tonic::transport::Endpoint;
 use tower::ServiceExt as _;
 use url::Url;
 
-use super::{CACHED_HEADER, LAKE_HEADER, TASKS_HEADER, TOKEN_HEADER};
+use super::{CACHED_HEADER, DEVICES_HEADER, LAKE_HEADER, TASKS_HEADER, TOKEN_HEADER};
 use crate::error::{Error, Result};
 use crate::storage::IoThreads;
 
@@ -42,6 +42,8 @@ pub struct Load {
     pub tasks: u64,
     /// Bytes of data files in memory.
     pub cached_bytes: u64,
+    /// Devices that compute language models.
+    pub devices: u64,
 }
 
 impl Load {
@@ -52,6 +54,7 @@ impl Load {
             lake: text(LAKE_HEADER)?.to_string(),
             tasks: number(TASKS_HEADER)?,
             cached_bytes: number(CACHED_HEADER)?,
+            devices: number(DEVICES_HEADER)?,
         })
     }
 }

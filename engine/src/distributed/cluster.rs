@@ -23,6 +23,11 @@ use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::storage::IoThreads;
 
+tokio::task_local! {
+    /// Whether the plan that is being distributed asks language models.
+    pub(super) static ASKS_MODELS: bool;
+}
+
 /// How often nodes are asked.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long they may take to answer.
@@ -159,6 +164,41 @@ impl Cluster {
             .iter()
             .filter(|(_, node)| node.state == NodeState::Ready);
         ready.map(|(url, _)| url.clone()).collect()
+    }
+
+    /// The same for a plan that asks language models: those with a device for them, where there are any.
+    pub(super) fn ready_for_models(&self) -> Vec<Url> {
+        let ready = self.ready();
+        let nodes = self.read();
+        let has_device = |url: &&Url| {
+            let load = nodes.get(*url).and_then(|node| node.load.as_ref());
+            load.is_some_and(|load| load.devices > 0)
+        };
+        let with_device: Vec<Url> = ready.iter().filter(has_device).cloned().collect();
+        match with_device.is_empty() {
+            true => ready,
+            false => with_device,
+        }
+    }
+
+    /// Those that a stage of a plan is given to.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn workers(&self, asks_models: bool) -> DFResult<Vec<Url>> {
+        let mut ready = match asks_models {
+            true => self.ready_for_models(),
+            false => self.ready(),
+        };
+        match ready.as_slice() {
+            [] => Err(DataFusionError::from(self.nobody())),
+            // A single one would have everything computed by the coordinator.
+            [only] => {
+                ready.push(only.clone());
+                Ok(ready)
+            }
+            _ => Ok(ready),
+        }
     }
 
     /// A node says that it is there. It has to say so again before long.
@@ -329,16 +369,7 @@ impl Cluster {
 
 impl WorkerResolver for Cluster {
     fn get_urls(&self) -> DFResult<Vec<Url>> {
-        let mut ready = self.ready();
-        match ready.as_slice() {
-            [] => Err(DataFusionError::from(self.nobody())),
-            // A single one would have everything computed by the coordinator.
-            [only] => {
-                ready.push(only.clone());
-                Ok(ready)
-            }
-            _ => Ok(ready),
-        }
+        self.workers(ASKS_MODELS.try_with(|it| *it).unwrap_or(false))
     }
 }
 
@@ -350,5 +381,50 @@ fn reason(error: &DataFusionError) -> String {
             None => inner.to_string(),
         },
         other => other.strip_backtrace(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+    use super::*;
+    use crate::config::Config;
+
+    fn node(state: NodeState, devices: Option<u64>) -> Node {
+        let load = devices.map(|devices| Load {
+            devices,
+            ..Load::default()
+        });
+        Node {
+            state,
+            load,
+            ..Node::new(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn models_are_asked_of_nodes_with_devices_and_of_all_where_none_that_is_ready_has_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.lake.url = folder.path().join("lake").display().to_string();
+        let lake = Lake::open_or_init(&config).await.unwrap();
+        let cluster = Cluster::open(&config.cluster, &lake, IoThreads::current().unwrap())
+            .await
+            .unwrap();
+        let url = |number: u16| Url::parse(&format!("http://node:{number}")).unwrap();
+        let set = |number, state, devices| {
+            cluster.write().insert(url(number), node(state, devices));
+        };
+        set(1, NodeState::Ready, Some(0));
+        set(2, NodeState::Ready, None);
+        set(3, NodeState::Draining, Some(4));
+        assert_eq!(cluster.workers(true).unwrap(), [url(1), url(2)]);
+        set(4, NodeState::Ready, Some(1));
+        set(5, NodeState::Ready, Some(2));
+        assert_eq!(cluster.workers(true).unwrap(), [url(4), url(5)]);
+        assert_eq!(cluster.workers(false).unwrap(), [1, 2, 4, 5].map(url));
+        set(4, NodeState::Lost(String::new()), Some(1));
+        // Twice, so that the coordinator does not compute what the node should.
+        assert_eq!(cluster.workers(true).unwrap(), [url(5), url(5)]);
     }
 }

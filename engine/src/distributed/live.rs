@@ -31,6 +31,7 @@ impl LiveNodes {
             Field::new("seen_at", time, true),
             Field::new("tasks", DataType::UInt64, true),
             Field::new("cached_bytes", DataType::UInt64, true),
+            Field::new("devices", DataType::UInt64, true),
             Field::new("reason", DataType::Utf8, true),
         ]);
         Self {
@@ -69,6 +70,7 @@ impl Live for LiveNodes {
                 Arc::new(seen.with_timezone("UTC")),
                 numbers(|load| load.tasks),
                 numbers(|load| load.cached_bytes),
+                numbers(|load| load.devices),
                 texts(|node| match &node.state {
                     NodeState::Lost(reason) => Some(reason.clone()),
                     _ => None,

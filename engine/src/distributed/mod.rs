@@ -41,5 +41,7 @@ pub const DRAINING: &str = "draining";
 pub const TASKS_HEADER: &str = "x-paratope-tasks";
 /// Header of a node's answer with the bytes of data files that it keeps in memory.
 pub const CACHED_HEADER: &str = "x-paratope-cached-bytes";
+/// Header of a node's answer with the number of devices on which it computes language models.
+pub const DEVICES_HEADER: &str = "x-paratope-devices";
 /// Header of a node's answer with the name of its lake in plans.
 pub const LAKE_HEADER: &str = "x-paratope-lake";

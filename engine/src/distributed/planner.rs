@@ -23,11 +23,11 @@ use datafusion_distributed::{
 };
 use datafusion_proto::bytes::physical_plan_to_bytes_with_extension_codec;
 
-use super::cluster::Cluster;
+use super::cluster::{ASKS_MODELS, Cluster};
 use super::retry::is_distributed;
 use super::spread::{self, COST};
 use crate::config::ClusterConfig;
-use crate::inference::{self, InferenceCodec, physical_plan};
+use crate::inference::{self, InferenceCodec, InferenceExec, physical_plan};
 use crate::tables::sink::{DeltaWriteExec, SinkCodec};
 
 tokio::task_local! {
@@ -48,14 +48,21 @@ pub(crate) fn distributed(state: SessionState, cluster: &Arc<Cluster>) -> Result
     let nodes = Arc::clone(cluster);
     // Scans are split in the same order of nodes.
     let route = move |event: RouteTasksEvent<'_>| {
-        let routed = nodes.get_urls().map(|urls| {
+        let routed = asks_models(event.plan).and_then(|asks| nodes.workers(asks));
+        let routed = routed.map(|urls| {
             let urls = urls.iter().cycle().take(event.task_count);
             RouteTasksEventResponse::new(urls.cloned().collect())
         });
         Some(routed)
     };
     let nodes = Arc::clone(cluster);
-    let spread = move |event: ScaleUpLeafNodeEvent<'_>| spread::spread(event, &nodes.ready());
+    let spread = move |event: ScaleUpLeafNodeEvent<'_>| {
+        let ready = match ASKS_MODELS.try_with(|it| *it) {
+            Ok(true) => nodes.ready_for_models(),
+            _ => nodes.ready(),
+        };
+        spread::spread(event, &ready)
+    };
     let mut state = SessionStateBuilder::new_from_existing(state);
     if let Some(config) = state.config() {
         config.set_extension(Arc::clone(cluster));
@@ -131,6 +138,8 @@ impl QueryPlanner for Planner {
             None => local,
         };
         let distributing = self.distributing.create_physical_plan(plan, session);
+        let asks_models = asks_models(&local)?;
+        let distributing = ASKS_MODELS.scope(asks_models, distributing);
         LOCAL.scope(local, COST.scope(cost, distributing)).await
     }
 }
@@ -175,6 +184,21 @@ fn cost(plan: &Arc<dyn ExecutionPlan>) -> Result<u64> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(most)
+}
+
+/// Whether a plan, or the part of it that is one stage, asks language models.
+fn asks_models(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+    let mut asks = false;
+    plan.apply(|node| {
+        if let Some(inference) = node.downcast_ref::<InferenceExec>() {
+            asks |= !inference.model_calls()?.is_empty();
+        }
+        Ok(match asks {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(asks)
 }
 
 /// Whether every leaf is read by every node alike, and one of them is worth more than one task.

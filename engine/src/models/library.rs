@@ -61,6 +61,11 @@ impl Library {
         }
     }
 
+    /// Devices of this machine on which models are computed; none where the processor does it.
+    pub fn devices(&self) -> usize {
+        self.loaded.devices()
+    }
+
     /// Looks which versions there are. One listing, and a small request for each that is new.
     ///
     /// # Errors

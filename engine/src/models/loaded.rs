@@ -1,11 +1,12 @@
 //! Models in memory: each once a process, within a limit. What was not asked for longest goes first.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::OnceCell;
-use udfs::models::Model;
+use udfs::models::{Model, Place, Precision};
 
 use super::library::Library;
 use super::manifest::Manifest;
@@ -17,6 +18,10 @@ use crate::measures;
 #[derive(Debug)]
 pub(super) struct Loaded {
     limit: u64,
+    /// Devices that compute models; the processor where there are none.
+    devices: Vec<Place>,
+    /// Models given to devices so far.
+    given: AtomicUsize,
     slots: Mutex<HashMap<String, Slot>>,
 }
 
@@ -31,7 +36,25 @@ impl Loaded {
     pub fn new(config: &ModelsConfig) -> Self {
         Self {
             limit: config.memory_bytes,
+            devices: match config.devices {
+                true => Place::cuda_devices(),
+                false => Vec::new(),
+            },
+            given: AtomicUsize::new(0),
             slots: Mutex::default(),
+        }
+    }
+
+    /// How many devices there are.
+    pub fn devices(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Where the next model computes: on the devices in turn.
+    fn place(&self) -> Place {
+        match self.devices.as_slice() {
+            [] => Place::Cpu,
+            devices => devices[self.given.fetch_add(1, Ordering::Relaxed) % devices.len()],
         }
     }
 
@@ -64,7 +87,7 @@ impl Loaded {
             Arc::clone(&slot.model)
         };
         let model = cell
-            .get_or_try_init(|| read(library, manifest))
+            .get_or_try_init(|| read(library, manifest, self.place()))
             .await
             .map(Arc::clone)?;
         self.make_room(&manifest.digest);
@@ -113,11 +136,16 @@ impl Loaded {
     }
 }
 
-async fn read(library: &Library, manifest: &Arc<Manifest>) -> Result<Arc<Model>> {
+async fn read(library: &Library, manifest: &Arc<Manifest>, place: Place) -> Result<Arc<Model>> {
     let start = Instant::now();
     let folder = library.on_this_machine(manifest).await?;
     let precision = manifest.precision()?;
-    let loading = tokio::task::spawn_blocking(move || Model::load(&folder, precision));
+    // Devices have no kernels for 8 bits.
+    let place = match precision {
+        Precision::Int8 => Place::Cpu,
+        _ => place,
+    };
+    let loading = tokio::task::spawn_blocking(move || Model::load_on(&folder, precision, place));
     let loaded = loading
         .await
         .map_err(|error| Error::Internal(format!("loading a model: {error}")))?;
@@ -131,6 +159,7 @@ async fn read(library: &Library, manifest: &Arc<Manifest>) -> Result<Arc<Model>>
     measures::model_loaded(elapsed);
     tracing::info!(
         model = %manifest.pin(),
+        ?place,
         resident_bytes = model.resident_bytes(),
         elapsed_s = elapsed.as_secs_f64(),
         "a model was loaded"

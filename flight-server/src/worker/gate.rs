@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use engine::Lake;
-use engine::distributed::{CACHED_HEADER, DRAINING, LAKE_HEADER, TASKS_HEADER, TOKEN_HEADER};
+use engine::distributed::{
+    CACHED_HEADER, DEVICES_HEADER, DRAINING, LAKE_HEADER, TASKS_HEADER, TOKEN_HEADER,
+};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Frame, SizeHint};
 use ring::digest::{SHA256, digest};
@@ -29,6 +31,8 @@ pub struct Keeper {
     token: Option<String>,
     cpu: Handle,
     lake: Arc<Lake>,
+    /// Devices that compute language models.
+    devices: usize,
     drains: AtomicBool,
     tasks: AtomicUsize,
     ended: Notify,
@@ -40,6 +44,7 @@ impl Keeper {
         Arc::new(Self {
             token,
             cpu,
+            devices: lake.models().devices(),
             lake,
             drains: AtomicBool::new(false),
             tasks: AtomicUsize::new(0),
@@ -78,6 +83,7 @@ impl Keeper {
         let cached = self.lake.storage().cached_bytes();
         headers.insert(TASKS_HEADER, HeaderValue::from(self.tasks()));
         headers.insert(CACHED_HEADER, HeaderValue::from(cached));
+        headers.insert(DEVICES_HEADER, HeaderValue::from(self.devices));
         if let Ok(lake) = HeaderValue::from_str(self.lake.storage().name()) {
             headers.insert(LAKE_HEADER, lake);
         }
