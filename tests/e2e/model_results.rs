@@ -22,7 +22,7 @@ use super::model_queries::{counted, lake, shown};
 
 const EMBEDDED: &str = "SELECT id, plm_embed(seq, 'tiny') AS embedding FROM domains ORDER BY id";
 /// One of each type of results, and a constant.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     "SELECT id, plm_pseudo_perplexity(seq, 'tiny', 'single_pass') AS r FROM domains ORDER BY id",
     "SELECT id, plm_residue_log_probs(seq, 'tiny') AS r FROM domains WHERE id <= 70 ORDER BY id",
     "SELECT id, try_plm_embed(CASE WHEN id % 9 = 0 THEN 'QV1Q' ELSE seq END, 'tiny', 'cls') AS r FROM domains ORDER BY id",
@@ -30,6 +30,7 @@ const KINDS: [&str; 7] = [
     "SELECT id, plm_infill('EVQ_VES' || substr(seq, 1, 30), 'tiny') AS r FROM domains ORDER BY id",
     "SELECT id, plm_embed_pair(seq, substr(seq, 10), 'tiny') AS r FROM domains WHERE id <= 50 ORDER BY id",
     "SELECT plm_embed('EVQLVESGGGLVQPGGSLRLSCAAS', 'tiny') AS r",
+    "SELECT id, plm_embed(ab_cdr3(seq), 'tiny') AS r FROM domains ORDER BY id",
 ];
 
 fn sharing() -> (TempDir, Paratope) {
@@ -103,6 +104,13 @@ fn what_one_process_computed_the_next_one_knows() {
         assert_eq!(counted(&known, "tokens"), 0.0, "{sql}\n{known}");
         assert!(counted(&known, "cache_hits") >= 1.0, "{sql}\n{known}");
         assert_eq!(paratope.query(sql), computed, "{sql}");
+    }
+    // A text that cannot be computed for rows that are not asked about costs no query.
+    let guarded = "SELECT id, CASE WHEN id <= 60 THEN plm_embed(substr(seq, CAST(CASE WHEN id > 300 THEN 'x' ELSE '2' END AS BIGINT)), 'tiny', 'cls') END AS r \
+        FROM domains ORDER BY id";
+    let computed = unshared.query(guarded);
+    for _ in 0..2 {
+        assert_eq!(paratope.query(guarded), computed);
     }
 }
 

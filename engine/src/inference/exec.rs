@@ -337,7 +337,7 @@ impl ExecutionPlan for InferenceExec {
                     };
                     async move {
                         let batch = batch?;
-                        part.progress.fetch(&batch).await?;
+                        part.progress.fetch(&batch).await;
                         part.in_shares(batch, threads).await
                     }
                 })

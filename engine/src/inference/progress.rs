@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode as _;
 use datafusion::error::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_expr::PhysicalExpr;
@@ -16,11 +17,10 @@ use datafusion::physical_plan::metrics::{
 use futures::{Stream, StreamExt as _, stream};
 use udfs::plm::{self, Work};
 
-use super::calls::is_expensive_physical;
 use super::models::{ModelCall, Models};
 use super::remembered::{Across, keys};
 use super::shares::Shares;
-use super::stored::Index;
+use super::stored::{Index, Key};
 use crate::measures;
 
 /// Rows of a batch where results are lists as long as the sequences: those of a whole batch could take gigabytes.
@@ -64,10 +64,10 @@ struct Counters {
 }
 
 impl Stored {
-    /// Of a call of which anything is kept; not of one whose texts are expensive themselves.
+    /// Of a call of which anything is kept; not of one whose texts a model gives.
     async fn of(call: &ModelCall, models: &Arc<Models>, scope: &str) -> Option<Self> {
         let texts = call.texts();
-        if texts.iter().any(is_expensive_physical) {
+        if texts.iter().any(asks_model) {
             return None;
         }
         let across = Across::known_by(call, Some(models), scope)?;
@@ -80,23 +80,31 @@ impl Stored {
         })
     }
 
-    async fn fetch(&self, batch: &RecordBatch) -> Result<()> {
+    async fn fetch(&self, batch: &RecordBatch) {
         if batch.num_rows() == 0 {
-            return Ok(());
+            return;
         }
+        // A text that cannot be computed may be in a branch that no row takes.
+        if let Ok(keys) = self.keys(batch) {
+            self.across.fetch(&self.index, keys, &self.value_type).await;
+        }
+    }
+
+    fn keys(&self, batch: &RecordBatch) -> Result<Vec<Key>> {
         let texts = self.texts.iter().filter(|text| !text.is::<Literal>());
         let inputs = texts.map(|text| text.evaluate(batch)?.into_array(batch.num_rows()));
         let inputs: Vec<ArrayRef> = inputs.collect::<Result<_>>()?;
-        let keys = match inputs.is_empty() {
-            true => vec![self.across.key(&[])],
-            false => {
-                let rows = keys(&inputs)?;
-                rows.iter().map(|row| self.across.key(row.data())).collect()
-            }
-        };
-        self.across.fetch(&self.index, keys, &self.value_type).await;
-        Ok(())
+        if inputs.is_empty() {
+            return Ok(vec![self.across.key(&[])]);
+        }
+        let rows = keys(&inputs)?;
+        Ok(rows.iter().map(|row| self.across.key(row.data())).collect())
     }
+}
+
+fn asks_model(text: &Arc<dyn PhysicalExpr>) -> bool {
+    text.exists(|part| Ok(ModelCall::of(part).is_some()))
+        .unwrap_or(true)
 }
 
 impl Progress {
@@ -139,14 +147,10 @@ impl Progress {
     }
 
     /// Has in memory what the lake keeps of the results of a batch.
-    ///
-    /// # Errors
-    /// Texts that cannot be computed.
-    pub async fn fetch(&self, batch: &RecordBatch) -> Result<()> {
+    pub async fn fetch(&self, batch: &RecordBatch) {
         for call in &self.stored {
-            call.fetch(batch).await?;
+            call.fetch(batch).await;
         }
-        Ok(())
     }
 
     /// Has the lake keep what was computed, where that is much or was long ago: a batch may take hours.
