@@ -15,6 +15,9 @@ use crate::error::{Error, Result};
 /// The durable log of statements: it shows what others asked.
 pub const QUERY_LOG: &str = "query_log";
 
+/// Results of language models: that one is known shows that somebody asked for it.
+pub const RESULTS: &str = "inference_results";
+
 /// What a principal may do with a schema. Each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -19,6 +19,7 @@
 
 pub mod auth;
 pub mod cli;
+mod computing;
 mod diagnosis;
 mod jobs;
 mod memory;

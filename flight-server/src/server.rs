@@ -9,20 +9,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use engine::Lake;
 use engine::config::{Config, threads};
 use engine::distributed::Cluster;
-use engine::policy::QUERY_LOG;
+use engine::policy::{QUERY_LOG, RESULTS};
 use engine::queries::{Limits, Queries, QueryLog, follow_tasks};
-use engine::session::{STACK_BYTES, Sessions};
+use engine::session::Sessions;
 use engine::storage::{Access, IoThreads};
-use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
+use crate::computing::Computing;
 use crate::jobs;
 use crate::net::{ClientCertificates, Incoming, Tls};
 use crate::service::{Server, ServerParts, Service};
@@ -51,7 +50,7 @@ pub struct Listening {
     /// The scheduler of jobs, and what ends it.
     jobs: Option<JoinHandle<()>>,
     no_more_jobs: CancellationToken,
-    cpu: Runtime,
+    cpu: Computing,
 }
 
 /// Opens the lake and listens.
@@ -73,7 +72,7 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     };
     let tls = Tls::open(&settings.tls, certificates)?;
     let lake = complete(config, Lake::open(config).await?).await?;
-    let cpu = computing(config)?;
+    let cpu = Computing::start(config)?;
     let access = Access::listed(config)?;
     let cluster = Cluster::open(&config.cluster, &lake, IoThreads::current()?).await?;
     cluster.watch();
@@ -127,25 +126,11 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
         drain: Duration::from_secs(settings.limits.drain_s),
         end,
         tasks,
-        log: cpu.spawn(log.run()),
+        log: cpu.handle().spawn(log.run()),
         jobs,
         no_more_jobs,
         cpu,
     })
-}
-
-/// Threads on which plans run.
-///
-/// # Errors
-/// A system that gives no more threads.
-pub fn computing(config: &Config) -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads(config.query.threads))
-        .thread_name("paratope-cpu")
-        .thread_stack_size(STACK_BYTES)
-        .enable_all()
-        .build()
-        .context("cannot start threads")
 }
 
 /// A lake that an earlier version made gets the tables that it lacks.
@@ -153,6 +138,7 @@ async fn complete(config: &Config, lake: Arc<Lake>) -> anyhow::Result<Arc<Lake>>
     let known = [
         format!("system.{QUERY_LOG}"),
         engine::jobs::RUNS.to_string(),
+        format!("system.{RESULTS}"),
     ];
     match known.iter().all(|table| lake.table(table).is_ok()) {
         true => Ok(lake),
@@ -215,7 +201,6 @@ impl Listening {
             }
             () = signals.next() => {
                 tracing::warn!("stopping at once");
-                self.cpu.shutdown_background();
                 return Ok(());
             }
         }
@@ -230,7 +215,7 @@ impl Listening {
         self.server.queries.close_log();
         drop(self.server);
         let _ = tokio::time::timeout(self.drain.max(LINGER), self.log).await;
-        self.cpu.shutdown_background();
+        drop(self.cpu);
         Ok(())
     }
 

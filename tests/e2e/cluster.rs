@@ -357,3 +357,46 @@ async fn nodes_work_for_their_cluster_only_and_a_cluster_without_nodes_says_so()
         .expect_code(1)
         .expect_message(&["ftp://x", "http://host:port"]);
 }
+
+#[test]
+fn what_is_wrong_when_a_server_or_a_node_starts_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let paratope = Paratope::on(folder.path().join("lake"));
+    paratope.init();
+    let any = "127.0.0.1:0";
+    let taken = std::net::TcpListener::bind(any).unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let nonsense = paratope
+        .clone()
+        .with("PARATOPE__CLUSTER__WORKERS", "[\"nonsense\"]");
+    for (paratope, arguments, told) in [
+        (
+            &nonsense,
+            vec!["serve", "--listen", any, "--http", any],
+            "nonsense is no address of a node",
+        ),
+        (
+            &paratope,
+            vec!["serve", "--listen", taken.as_str(), "--http", any],
+            taken.as_str(),
+        ),
+        (
+            &paratope,
+            vec!["serve", "--listen", any, "--http", taken.as_str()],
+            taken.as_str(),
+        ),
+        (
+            &paratope,
+            vec!["worker", "--listen", taken.as_str()],
+            taken.as_str(),
+        ),
+    ] {
+        let outcome = paratope.run(&arguments).expect_message(&[told]);
+        assert!(outcome.code.is_some_and(|code| code != 0), "{arguments:?}");
+        assert!(
+            !outcome.stderr.contains("panicked"),
+            "{arguments:?}: {}",
+            outcome.stderr
+        );
+    }
+}

@@ -15,12 +15,12 @@ use engine::config::Config;
 use engine::distributed;
 use engine::session::Sessions;
 use engine::storage::{Access, IoThreads};
-use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
+use crate::computing::Computing;
 use crate::net::Incoming;
-use crate::server::{Signals, computing};
+use crate::server::Signals;
 use crate::watch::{self, Exposition, Health, upkeep};
 use gate::Gate;
 pub use gate::{Keeper, check_token};
@@ -46,7 +46,7 @@ pub struct Listening {
     end: CancellationToken,
     serving: tokio::task::JoinHandle<Result<(), tonic::transport::Error>>,
     drain: Duration,
-    cpu: Runtime,
+    cpu: Computing,
 }
 
 /// Opens the lake and listens; health and metrics are told at `http`.
@@ -69,7 +69,7 @@ pub async fn listen(
     let mut config = config.clone();
     config.storage.io = Some(io.clone());
     let lake = Lake::open(&config).await?;
-    let cpu = computing(&config)?;
+    let cpu = Computing::start(&config)?;
     let access = Access::nothing(&config)?;
     let sessions = Arc::new(Sessions::new(Some(Arc::clone(&lake)), &config, access)?);
     let worker = distributed::worker(&sessions, io)?.into_worker_server();
@@ -151,7 +151,7 @@ impl Listening {
             () = signals.next() => {}
         }
         self.end.cancel();
-        self.cpu.shutdown_background();
+        drop(self.cpu);
         Ok(())
     }
 }

@@ -22,10 +22,11 @@ pub(super) use self::index::Index;
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::measures;
+use crate::policy::RESULTS;
 use crate::tables::{Table, append_rows, maintenance};
 
 /// Its name in the schema `system`.
-pub(super) const TABLE: &str = "inference_results";
+pub(super) const TABLE: &str = RESULTS;
 
 /// What a result is known by.
 pub(super) type Key = [u8; 32];
