@@ -14,6 +14,7 @@ use engine::storage::Access;
 use futures::TryStreamExt as _;
 use tempfile::TempDir;
 use tests::binary::{Paratope, Row};
+use tests::flight::Client;
 use tests::node::{EVERYTHING_TRAVELS, Node, addresses};
 use tests::server::Server;
 
@@ -211,6 +212,18 @@ async fn nodes_keep_what_they_compute_and_know_what_others_did() {
         let plan = plan.texts("plan").concat();
         let (head, _) = plan.split_once("Stage 1").unwrap();
         assert!(!head.contains("InferenceExec"), "{plan}");
+        // Rows that the nodes give themselves are computed for the same user.
+        let set = "SET paratope.endpoints = 'nodes'";
+        client.query(set).await.unwrap();
+        let rows = "SELECT id, plm_pseudo_perplexity(seq, 'tiny', 'single_pass') AS p FROM domains";
+        let info = client.describe(rows).await.unwrap();
+        assert!(info.endpoint.len() > 1, "{:?}", info.endpoint);
+        for endpoint in &info.endpoint {
+            let place = endpoint.location[0].uri.strip_prefix("grpc://").unwrap();
+            let mut node = Client::connect(place.parse().unwrap()).await;
+            let part = node.fetch(endpoint.ticket.clone().unwrap()).await.unwrap();
+            assert!(part.table().await.unwrap().rows() > 0);
+        }
         // What the nodes sent through models, by their own count.
         let tokens: f64 = nodes.iter().map(tokens).sum();
         assert_eq!(

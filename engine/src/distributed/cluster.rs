@@ -166,9 +166,12 @@ impl Cluster {
         ready.map(|(url, _)| url.clone()).collect()
     }
 
-    /// The same for a plan that asks language models: those with a device for them, where there are any.
-    pub(super) fn ready_for_models(&self) -> Vec<Url> {
+    /// The same for a plan or a stage: where it asks language models, those with a device for them if there are any.
+    pub(super) fn ready_for(&self, asks_models: bool) -> Vec<Url> {
         let ready = self.ready();
+        if !asks_models {
+            return ready;
+        }
         let nodes = self.read();
         let has_device = |url: &&Url| {
             let load = nodes.get(*url).and_then(|node| node.load.as_ref());
@@ -186,10 +189,7 @@ impl Cluster {
     /// # Errors
     /// There is none.
     pub(super) fn workers(&self, asks_models: bool) -> DFResult<Vec<Url>> {
-        let mut ready = match asks_models {
-            true => self.ready_for_models(),
-            false => self.ready(),
-        };
+        let mut ready = self.ready_for(asks_models);
         match ready.as_slice() {
             [] => Err(DataFusionError::from(self.nobody())),
             // A single one would have everything computed by the coordinator.

@@ -23,12 +23,15 @@ use datafusion_proto::bytes::{
 use url::Url;
 
 use super::cluster::Cluster;
-use crate::inference::{InferenceCodec, InferenceExec};
+use super::planner::asks_models;
+use crate::inference::{InferenceCodec, InferenceExec, Whose};
 use crate::session::Sessions;
 use crate::tables::with_counted_readers;
 
 /// Largest part, bytes: it travels to the client and back within a ticket, in messages of at most 4 MiB.
 const MOST: usize = 512 << 10;
+/// Behind the scope of known results (see [`Whose`]) of whoever planned a part, which goes before the plan.
+const END_OF_SCOPE: u8 = 0;
 
 /// A part of a result.
 #[derive(Debug, Clone)]
@@ -54,11 +57,12 @@ pub(crate) fn parts(
     let Some((stage, tasks)) = only_stage(plan) else {
         return Ok(None);
     };
-    let nodes = cluster.ready();
+    let nodes = cluster.ready_for(asks_models(stage)?);
     if nodes.is_empty() || !is_row_by_row(stage)? {
         return Ok(None);
     }
     let codec = DistributedCodec::new_combined_with_user(state.config());
+    let scope = Whose::scope(state.config());
     let mut parts = Vec::with_capacity(tasks);
     for (task, node) in (0..tasks).zip(nodes.iter().cycle()) {
         let of_task = Arc::clone(stage).transform_up(|node| {
@@ -76,7 +80,7 @@ pub(crate) fn parts(
         }
         parts.push(Part {
             node: node.clone(),
-            plan: plan.to_vec(),
+            plan: [scope.as_bytes(), &[END_OF_SCOPE], &plan].concat(),
         });
     }
     Ok(Some(parts))
@@ -125,6 +129,11 @@ pub fn compute(
     plan: &[u8],
 ) -> crate::error::Result<SendableRecordBatchStream> {
     let mut state = sessions.lake_state()?;
+    let end = plan.iter().position(|byte| *byte == END_OF_SCOPE);
+    let (scope, plan) = plan.split_at(end.unwrap_or(0));
+    let plan = plan.get(1..).unwrap_or_default();
+    let scope = String::from_utf8_lossy(scope).into_owned();
+    Whose { scope }.apply(&mut state);
     let config = state.config_mut();
     config.set_distributed_user_codec(InferenceCodec);
     let codec = DistributedCodec::new_combined_with_user(config);

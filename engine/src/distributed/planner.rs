@@ -57,11 +57,8 @@ pub(crate) fn distributed(state: SessionState, cluster: &Arc<Cluster>) -> Result
     };
     let nodes = Arc::clone(cluster);
     let spread = move |event: ScaleUpLeafNodeEvent<'_>| {
-        let ready = match ASKS_MODELS.try_with(|it| *it) {
-            Ok(true) => nodes.ready_for_models(),
-            _ => nodes.ready(),
-        };
-        spread::spread(event, &ready)
+        let asks_models = ASKS_MODELS.try_with(|it| *it).unwrap_or(false);
+        spread::spread(event, &nodes.ready_for(asks_models))
     };
     let mut state = SessionStateBuilder::new_from_existing(state);
     if let Some(config) = state.config() {
@@ -187,7 +184,7 @@ fn cost(plan: &Arc<dyn ExecutionPlan>) -> Result<u64> {
 }
 
 /// Whether a plan, or the part of it that is one stage, asks language models.
-fn asks_models(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
+pub(super) fn asks_models(plan: &Arc<dyn ExecutionPlan>) -> Result<bool> {
     let mut asks = false;
     plan.apply(|node| {
         if let Some(inference) = node.downcast_ref::<InferenceExec>() {
