@@ -92,6 +92,13 @@ fn what_one_process_computed_the_next_one_knows() {
     let alone = plan(&unshared, EMBEDDED);
     assert_eq!(counted(&alone, "sequences"), distinct, "{alone}");
 
+    paratope
+        .clone()
+        .with("PARATOPE__MODELS__CACHE_BYTES", "0")
+        .run(["query", "-c", "SELECT 1"])
+        .expect_code(1)
+        .expect_message(&["models.share_results", "models.cache_bytes"]);
+
     // A query that ends before its operators.
     let few = "SELECT plm_embed(seq, 'tiny', 'cls') FROM domains LIMIT 3";
     paratope.query(few);

@@ -46,8 +46,14 @@ impl Sessions {
     /// Sessions over `lake` where there is one. Their statements reach files within `access`.
     ///
     /// # Errors
-    /// A runtime that cannot be built (no folder for spilling).
+    /// A runtime that cannot be built (no folder for spilling); settings that exclude each other.
     pub fn new(lake: Option<Arc<Lake>>, config: &Config, access: Access) -> Result<Self> {
+        if config.models.share_results && config.models.cache_bytes == 0 {
+            return Err(Error::Invalid(
+                "models.share_results needs memory for what it finds: set models.cache_bytes to more than 0, or share_results to false"
+                    .into(),
+            ));
+        }
         let runtime = runtime::build(config, &access)?;
         if let Some(lake) = &lake {
             register_store(&runtime, lake)?;
