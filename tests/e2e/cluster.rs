@@ -276,21 +276,24 @@ async fn nodes_work_for_their_cluster_only_and_a_cluster_without_nodes_says_so()
         .with("PARATOPE__CLUSTER__TOKEN", "a-token-of-this-test");
     let node = Node::start(&secret, &[]);
     let nodes = [node];
-    let settings = |token: &str| {
+    let settings = |set: &str| {
         format!(
-            "[cluster]\nworkers = {}\n{token}{EVERYTHING_TRAVELS}",
+            "[cluster]\nworkers = {}\n{set}{EVERYTHING_TRAVELS}",
             addresses(&nodes)
         )
     };
     let elsewhere = || tempfile::tempdir().unwrap();
     let sql = "SELECT count(DISTINCT cdr3_aa) FROM chains";
     let expected = paratope.value(sql).to_string();
-    for (token, works) in [
+    for (set, works) in [
         ("", false),
         ("token = \"another\"\n", false),
-        ("token = \"a-token-of-this-test\"\n", true),
+        (
+            "token = \"a-token-of-this-test\"\ncompression = \"zstd\"\n",
+            true,
+        ),
     ] {
-        let server = Server::over(paratope.clone(), elsewhere(), &settings(token));
+        let server = Server::over(paratope.clone(), elsewhere(), &settings(set));
         let mut client = server.client().await;
         match works {
             true => assert_eq!(client.value(sql).await, expected),

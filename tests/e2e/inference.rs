@@ -286,6 +286,17 @@ async fn nodes_compute_what_many_rows_need_and_the_coordinator_what_few_do() {
     assert_eq!(stages(all).await, (false, true));
     let few = "SELECT ab_cdr3(sequence_aa) AS c FROM numbered ORDER BY sequence_id LIMIT 10";
     assert_eq!(stages(few).await, (true, false));
+    // The table is one row group, of which each node has one half.
+    let slices = client.query(&format!("EXPLAIN {all}")).await.unwrap();
+    let slices = slices.texts("plan").concat();
+    let half = Regex::new(r"t([01]): SlicedScan: rows=\[\[(\d+)\.\.(\d+)\]").unwrap();
+    let halves: Vec<[u64; 3]> = half
+        .captures_iter(&slices)
+        .map(|found| found.extract().1.map(|number| number.parse().unwrap()))
+        .collect();
+    let rows = client.query("SELECT count(*) AS n FROM numbered").await;
+    let rows: u64 = rows.unwrap().value().parse().unwrap();
+    assert_eq!(halves, [[0, 0, rows / 2], [1, rows / 2, rows]], "{slices}");
     // Functions that nodes find by themselves and conditions that travel with them.
     let analyzed = client
         .query(&format!("EXPLAIN ANALYZE {all}"))
@@ -296,7 +307,9 @@ async fn nodes_compute_what_many_rows_need_and_the_coordinator_what_few_do() {
         counted(&analyzed, "calls_computed"),
         counted(&analyzed, "calls_remembered"),
     );
-    assert!(calls > 1_000 && calls + remembered > 16_000, "{analyzed}");
+    // Large counts are given in thousands.
+    assert!(calls > 1_000, "{analyzed}");
+    assert!((calls + remembered).abs_diff(rows) < 50, "{analyzed}");
 }
 
 fn shown(table: &Table) -> String {

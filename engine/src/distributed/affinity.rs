@@ -3,9 +3,11 @@
 //! Rendezvous hashing (Thaler & Ravishankar 1998): each part of a file goes to the node for which the hash of both is
 //! largest. Where a file is added or a node goes, nearly all other parts stay where they are. A node takes hardly more than
 //! its share (Mirrokni et al. 2018, hashing with bounded loads); what is beyond goes to the next, large parts before small ones.
+//! The same holds for each partition of a table: what a row costs a query differs from one to another. CDR3s of heavy chains
+//! are nearly all distinct, those of light chains are few.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hasher as _};
 
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
@@ -39,6 +41,27 @@ struct Part {
     file: PartitionedFile,
     work: u64,
     key: u64,
+    /// Of partition values.
+    partition: u64,
+}
+
+/// What each task has been given.
+struct Loads {
+    tasks: Vec<u64>,
+    most: u64,
+}
+
+impl Loads {
+    fn new(work: u64, tasks: usize) -> Self {
+        Self {
+            tasks: vec![0; tasks],
+            most: (work as f64 / tasks.max(1) as f64 * MOST) as u64,
+        }
+    }
+
+    fn has_room(&self, task: usize, work: u64) -> bool {
+        self.tasks[task] + work <= self.most
+    }
 }
 
 /// The files of a scan, for tasks on the nodes of these names; each task reads with so many threads.
@@ -50,7 +73,15 @@ pub(super) fn assign(
 ) -> Vec<Vec<FileGroup>> {
     let parts = parts(whole(files), nodes.len() * partitions, work);
     let total: u64 = parts.iter().map(|part| part.work).sum();
-    let most = (total as f64 / nodes.len().max(1) as f64 * MOST) as u64;
+    let mut all = Loads::new(total, nodes.len());
+    let mut partition_work: HashMap<u64, u64> = HashMap::new();
+    for part in &parts {
+        *partition_work.entry(part.partition).or_default() += part.work;
+    }
+    let mut of_partitions: HashMap<u64, Loads> = partition_work
+        .into_iter()
+        .map(|(partition, work)| (partition, Loads::new(work, nodes.len())))
+        .collect();
     // One node may have several tasks.
     let before = |index: usize| {
         nodes[..index]
@@ -61,18 +92,24 @@ pub(super) fn assign(
     let nodes: Vec<u64> = (0..nodes.len())
         .map(|it| hash((&nodes[it], before(it))))
         .collect();
-    let mut loads = vec![0; nodes.len()];
     let mut tasks: Vec<Vec<Part>> = nodes.iter().map(|_| Vec::new()).collect();
     for part in parts {
-        let has_room = |task: &usize| loads[*task] + part.work <= most;
-        let preferred = (0..nodes.len())
-            .filter(has_room)
-            .max_by_key(|task| mixed(nodes[*task] ^ part.key));
-        let idlest = || (0..nodes.len()).min_by_key(|task| loads[*task]);
-        let Some(task) = preferred.or_else(idlest) else {
+        let Some(of_partition) = of_partitions.get_mut(&part.partition) else {
             continue;
         };
-        loads[task] += part.work;
+        let has_room = |task: &usize| all.has_room(*task, part.work);
+        let preferred = |task: &usize| mixed(nodes[*task] ^ part.key);
+        let task = (0..nodes.len())
+            .filter(has_room)
+            .filter(|task| of_partition.has_room(*task, part.work))
+            .max_by_key(preferred)
+            .or_else(|| (0..nodes.len()).filter(has_room).max_by_key(preferred))
+            .or_else(|| (0..nodes.len()).min_by_key(|task| all.tasks[*task]));
+        let Some(task) = task else {
+            continue;
+        };
+        all.tasks[task] += part.work;
+        of_partition.tasks[task] += part.work;
         tasks[task].push(part);
     }
     tasks
@@ -82,7 +119,7 @@ pub(super) fn assign(
 }
 
 /// Files of which parts were cut for the threads of one process, in one piece again.
-fn whole(files: impl Iterator<Item = PartitionedFile>) -> Vec<PartitionedFile> {
+pub(super) fn whole(files: impl Iterator<Item = PartitionedFile>) -> Vec<PartitionedFile> {
     let mut known: BTreeMap<String, PartitionedFile> = BTreeMap::new();
     for file in files {
         let path = file.object_meta.location.to_string();
@@ -127,11 +164,13 @@ fn parts(files: Vec<PartitionedFile>, threads: usize, work: Work) -> Vec<Part> {
     for file in files {
         let size = file.effective_size();
         let all = work_of(size, rows(&file));
+        let partition = hash(&file.partition_values);
         for Piece { range, share } in cut(&file, most) {
             let is_whole = range.start == 0 && range.end as u64 == file.object_meta.size;
             parts.push(Part {
                 work: (all * share) as u64,
                 key: hash((file.object_meta.location.as_ref(), range.start)),
+                partition,
                 file: PartitionedFile {
                     range: (!is_whole).then_some(range),
                     ..bare(&file)
@@ -272,6 +311,29 @@ mod tests {
         let parts = places(&halves, &nodes(2));
         assert_eq!(parts.len(), 4);
         assert_eq!(parts, places(&[whole], &nodes(2)));
+    }
+
+    #[test]
+    fn each_node_has_its_share_of_each_partition() {
+        let of = |partition: &str, number: usize| PartitionedFile {
+            partition_values: vec![partition.into()],
+            ..file(number, 8 << 20)
+        };
+        let heavy = (0..10).map(|number| of("heavy", number));
+        let light = (10..18).map(|number| of("light", number));
+        let files: Vec<_> = heavy.chain(light).collect();
+        // Nodes whose hashes would have it otherwise are among them.
+        for port in 7_000..7_040 {
+            let nodes = [port, port + 1].map(|port| format!("http://127.0.0.1:{port}"));
+            for task in assign(files.iter().cloned(), &nodes, 1, PLAIN) {
+                let of_task = task.iter().flat_map(FileGroup::files);
+                let heavy = of_task.filter(|file| file.partition_values[0] == "heavy".into());
+                assert_eq!(
+                    heavy.map(PartitionedFile::effective_size).sum::<u64>(),
+                    40 << 20
+                );
+            }
+        }
     }
 
     fn of_rows(number: usize, rows: usize, row: u64) -> PartitionedFile {

@@ -8,6 +8,7 @@
 //! | `planner` | which plans are distributed |
 //! | `spread` | how a scan is split over tasks |
 //! | `affinity` | which task reads what: what its node has read before |
+//! | `slices` | tasks that read some rows of a row group, where rows cost much |
 //! | `retry` | queries that outlive a node |
 //! | `parts` | results that nodes give to clients themselves |
 //! | `live` | `system.nodes` |
@@ -21,6 +22,7 @@ mod node;
 mod parts;
 mod planner;
 mod retry;
+mod slices;
 mod spread;
 
 pub use cluster::{Cluster, Node, NodeState};

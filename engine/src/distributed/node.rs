@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use datafusion::error::Result as DFResult;
 use datafusion::execution::{FunctionRegistry as _, SessionState};
+use datafusion::prelude::SessionConfig;
 use datafusion_distributed::{
     DistributedExt as _, Worker, WorkerPlanRewriteEvent, WorkerPlanRewriteEventResponse,
     WorkerQueryContext,
 };
 
 use super::channels::Channels;
+use super::slices::SliceCodec;
 use crate::error::Result;
 use crate::inference::{InferenceCodec, Models, Whose};
 use crate::session::Sessions;
@@ -41,6 +43,13 @@ pub fn worker(sessions: &Sessions, io: IoThreads) -> Result<Worker> {
     )
 }
 
+/// Operators that are not DataFusion's are written and read where plans travel.
+pub(super) fn read_our_operators(config: &mut SessionConfig) {
+    config.set_distributed_user_codec(InferenceCodec);
+    config.set_distributed_user_codec(SinkCodec);
+    config.set_distributed_user_codec(SliceCodec);
+}
+
 fn session(
     query: WorkerQueryContext,
     channels: &Arc<Channels>,
@@ -48,14 +57,15 @@ fn session(
     library: &Arc<dyn udfs::plm::Models>,
 ) -> DFResult<SessionState> {
     let mut builder = query.builder;
-    if let (Some(config), Some(models)) = (builder.config(), models) {
-        config.set_extension(models);
+    if let Some(config) = builder.config() {
+        read_our_operators(config);
+        if let Some(models) = models {
+            config.set_extension(models);
+        }
     }
     let mut state = builder
         .with_distributed_channel_resolver(Arc::clone(channels) as Arc<_>)
         .with_distributed_option_extension_from_headers::<Whose>(&query.headers)?
-        .with_distributed_user_codec(InferenceCodec)
-        .with_distributed_user_codec(SinkCodec)
         .with_distributed_worker_plan_rewrite_handler(|event: WorkerPlanRewriteEvent<'_>| {
             with_counted_readers(event.plan).map(WorkerPlanRewriteEventResponse::new)
         })

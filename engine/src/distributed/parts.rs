@@ -14,8 +14,8 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion_distributed::{
-    DistributedCodec, DistributedExec, DistributedExt as _, DistributedLeafExec,
-    NetworkBoundary as _, NetworkCoalesceExec,
+    DistributedCodec, DistributedExec, DistributedLeafExec, NetworkBoundary as _,
+    NetworkCoalesceExec,
 };
 use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
@@ -23,8 +23,9 @@ use datafusion_proto::bytes::{
 use url::Url;
 
 use super::cluster::Cluster;
+use super::node::read_our_operators;
 use super::planner::asks_models;
-use crate::inference::{InferenceCodec, InferenceExec, Whose};
+use crate::inference::{InferenceExec, Whose};
 use crate::session::Sessions;
 use crate::tables::with_counted_readers;
 
@@ -135,7 +136,7 @@ pub fn compute(
     let scope = String::from_utf8_lossy(scope).into_owned();
     Whose { scope }.apply(&mut state);
     let config = state.config_mut();
-    config.set_distributed_user_codec(InferenceCodec);
+    read_our_operators(config);
     let codec = DistributedCodec::new_combined_with_user(config);
     let context = state.task_ctx();
     let plan = physical_plan_from_bytes_with_extension_codec(plan, &context, &codec)?;

@@ -24,11 +24,12 @@ use datafusion_distributed::{
 use datafusion_proto::bytes::physical_plan_to_bytes_with_extension_codec;
 
 use super::cluster::{ASKS_MODELS, Cluster};
+use super::node::read_our_operators;
 use super::retry::is_distributed;
 use super::spread::{self, COST};
 use crate::config::ClusterConfig;
-use crate::inference::{self, InferenceCodec, InferenceExec, physical_plan};
-use crate::tables::sink::{DeltaWriteExec, SinkCodec};
+use crate::inference::{self, InferenceExec, physical_plan};
+use crate::tables::sink::DeltaWriteExec;
 
 tokio::task_local! {
     /// A plan of this process that is to be distributed.
@@ -63,17 +64,17 @@ pub(crate) fn distributed(state: SessionState, cluster: &Arc<Cluster>) -> Result
     let mut state = SessionStateBuilder::new_from_existing(state);
     if let Some(config) = state.config() {
         config.set_extension(Arc::clone(cluster));
+        read_our_operators(config);
     }
     let state = state
         .with_query_planner(Arc::new(Made))
         .with_distributed_planner()
+        .with_distributed_compression(config.compression.into())?
         .with_distributed_worker_resolver(Arc::clone(cluster) as Arc<dyn WorkerResolver>)
         .with_distributed_channel_resolver(cluster.channels() as Arc<_>)
         .with_distributed_desired_task_count_handler(desired)
         .with_distributed_scale_up_leaf_node_handler(spread)
         .with_distributed_route_tasks_handler(route)
-        .with_distributed_user_codec(InferenceCodec)
-        .with_distributed_user_codec(SinkCodec)
         .build();
     // Subqueries that should give one value and give several would not be noticed as joins.
     let mut builder = SessionStateBuilder::new_from_existing(state);

@@ -18,13 +18,19 @@ use datafusion_distributed::{
 };
 use url::Url;
 
-use super::affinity::{Work, assign};
+use super::affinity::{Work, assign, whole};
+use super::slices::{SlicedScan, slices};
 use crate::config::ClusterConfig;
 use crate::storage::LAKE_SCHEME;
 
 tokio::task_local! {
     /// What a row costs in the functions of the plan that is being distributed, in alignments of a sequence.
     pub(super) static COST: u64;
+}
+
+/// [`COST`], where a plan is being distributed.
+fn cost() -> u64 {
+    COST.try_with(|it| *it).unwrap_or(0)
 }
 
 /// Bytes of a file that are read, with all columns, in about the time of an alignment: 2 µs with AVX-512.
@@ -74,8 +80,7 @@ pub(super) fn desired(
     config: &ClusterConfig,
 ) -> Option<Result<DesiredTaskCountEventResponse>> {
     let scan = scan(event.plan.as_ref())?;
-    let cost = COST.try_with(|it| *it).unwrap_or(0);
-    let tasks = tasks(scan, config, cost);
+    let tasks = tasks(scan, config, cost());
     Some(Ok(DesiredTaskCountEventResponse::desired(tasks.max(1))))
 }
 
@@ -91,8 +96,12 @@ pub(super) fn spread(
         true => {
             let nodes = nodes.iter().cycle().take(event.task_count);
             let nodes: Vec<String> = nodes.map(Url::to_string).collect();
-            let files = scan.file_groups.iter().flat_map(FileGroup::files);
-            assign(files.cloned(), &nodes, partitions, work(scan))
+            let files = || scan.file_groups.iter().flat_map(FileGroup::files).cloned();
+            let sliced = match cost() {
+                0 => None,
+                cost => slices(&whole(files()), nodes.len(), partitions, cost),
+            };
+            sliced.unwrap_or_else(|| assign(files(), &nodes, partitions, work(scan)))
         }
         false => in_order(scan, partitions, event.task_count),
     };
@@ -109,7 +118,7 @@ pub(super) fn spread(
         let part = FileScanConfigBuilder::from(without_files.clone())
             .with_file_groups(groups)
             .build();
-        DataSourceExec::from_data_source(part) as Arc<dyn ExecutionPlan>
+        SlicedScan::enveloped(part)
     });
     let leaf = DistributedLeafExec::try_new(Arc::clone(event.plan), variants);
     Some(leaf.map(|leaf| ScaleUpLeafNodeEventResponse::new(Arc::new(leaf))))
@@ -128,10 +137,7 @@ fn work(scan: &FileScanConfig) -> Work {
         .map_or(all, |read| read.fields().len());
     Work {
         columns: read as f64 / all.max(1) as f64,
-        row: COST
-            .try_with(|it| *it)
-            .unwrap_or(0)
-            .saturating_mul(ALIGNMENT),
+        row: cost().saturating_mul(ALIGNMENT),
     }
 }
 
