@@ -81,12 +81,7 @@ class DataFusion:
             config = config.set("datafusion.execution.parquet.pushdown_filters", "true")
             config = config.set("datafusion.execution.parquet.reorder_filters", "true")
         self._context = datafusion.SessionContext(config)
-        # A listing would read the files of old versions and of the log, too: it gets a folder of hard links.
-        self._folder = tempfile.TemporaryDirectory(dir=table.parent, prefix="links-")
-        for file in active_files(table):
-            link = Path(self._folder.name) / file.relative_to(table)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.hardlink_to(file)
+        self._folder = linked(table)
         partitions = [("chain", pa.string()), ("species", pa.string())]
         self._context.register_parquet("chains", self._folder.name, table_partition_cols=partitions)
 
@@ -200,6 +195,16 @@ def active_files(table: Path) -> list[Path]:
     from deltalake import DeltaTable
 
     return sorted(Path(unquote(uri.removeprefix("file://"))) for uri in DeltaTable(str(table)).file_uris())
+
+
+def linked(table: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder of hard links to them, for engines that list folders: those would read the files of old versions and of the log, too."""
+    folder = tempfile.TemporaryDirectory(dir=table.parent, prefix="links-")
+    for file in active_files(table):
+        link = Path(folder.name) / file.relative_to(table)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.hardlink_to(file)
+    return folder
 
 
 def arrow_rows(table: Any) -> list[tuple[Any, ...]]:

@@ -25,7 +25,7 @@ FORMATS = ("fasta-aa", "fasta-nt", "airr", "oas")
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "jobs", "models", "neighbours", "numbering", "all"))
+    parser.add_argument("what", choices=("ingest", "queries", "statements", "flight", "cluster", "ballista", "jobs", "models", "neighbours", "numbering", "all"))
     parser.add_argument("--records", type=int, default=1_000_000, help="records of each file to ingest (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=2_000_000, help="chains to query and change (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of every engine (default: %(default)s)")
@@ -97,6 +97,12 @@ def main() -> None:
         import cluster_bench
 
         figures["cluster"] = cluster_bench.main(
+            binary, given.rows, given.seed, given.threads, given.runs, given.lake_key, given.lake)
+    # Not part of `all`: it builds Ballista first.
+    if given.what == "ballista":
+        import ballista_bench
+
+        figures["ballista"] = ballista_bench.main(
             binary, given.rows, given.seed, given.threads, given.runs, given.lake_key, given.lake)
     if given.what in ("jobs", "all"):
         import jobs_bench
