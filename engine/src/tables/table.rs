@@ -194,6 +194,12 @@ impl Table {
     /// # Errors
     /// `NotFound` where there is no such version, or its log or its files are gone already.
     pub async fn reader_at(&self, moment: Moment) -> Result<Arc<LakeTableProvider>> {
+        // Tickets name versions, mostly the newest: nothing has to be asked of the store, nor the log to be read again.
+        if let Moment::Version(version) = moment
+            && let Some(reader) = self.kept(version)
+        {
+            return Ok(reader);
+        }
         let snapshot = maintenance::snapshot_at(self, moment).await?;
         Ok(Arc::new(LakeTableProvider::try_new(self, snapshot).await?))
     }
