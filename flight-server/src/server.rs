@@ -24,7 +24,7 @@ use crate::auth::Authenticator;
 use crate::computing::Computing;
 use crate::jobs;
 use crate::net::{ClientCertificates, Incoming, Tls};
-use crate::service::{Server, ServerParts, Service};
+use crate::service::{Carrying, Server, ServerParts, Service};
 use crate::watch::{self, Exposition, Health, ended, upkeep};
 pub use stop::Signals;
 
@@ -114,7 +114,7 @@ pub async fn listen(config: &Config) -> anyhow::Result<Listening> {
     let incoming = Incoming::bind(settings.listen, tls).await?;
     let (flight_address, http_address) = (incoming.local_address(), http.local_addr()?);
     let tasks = vec![
-        tokio::spawn(serve(incoming, service, end.clone())),
+        tokio::spawn(serve(incoming, Carrying(service), end.clone())),
         tokio::spawn(watch::serve(http, Arc::clone(&health), end.clone())),
         tokio::spawn(reap(Arc::clone(&server), end.clone())),
     ];
@@ -148,7 +148,7 @@ async fn complete(config: &Config, lake: Arc<Lake>) -> anyhow::Result<Arc<Lake>>
 
 async fn serve(
     incoming: Incoming,
-    service: FlightServiceServer<Service>,
+    service: Carrying<FlightServiceServer<Service>>,
     end: CancellationToken,
 ) -> anyhow::Result<()> {
     tonic::transport::Server::builder()

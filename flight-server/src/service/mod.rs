@@ -19,10 +19,12 @@
 //! | `action` | the actions |
 //! | `metadata` | catalogs, tables, types, what the server can do |
 //! | `transport`, `encode` | batches as they travel; the messages that carry them |
+//! | `body`, `wire` | rows within a message; messages as gRPC sends them |
 //! | `protocol` | messages that arrow-flight does not have |
 //! | `status` | errors as gRPC has them |
 
 mod action;
+mod body;
 mod change;
 mod command;
 mod described;
@@ -39,6 +41,7 @@ mod statement;
 mod status;
 mod ticket;
 pub mod transport;
+mod wire;
 
 pub use command::probe;
 pub use encode::encode;
@@ -46,3 +49,4 @@ pub use rpc::{Server, ServerParts, Service};
 pub use session::SessionStore;
 pub use status::status;
 pub use ticket::{Tickets, What};
+pub use wire::{Carrying, carried};

@@ -14,11 +14,12 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tonic::Status;
 
-use super::encode::{Rows, encode};
+use super::encode::encode;
 use super::rpc::{Call, Server};
 use super::statement::Fetch;
 use super::status::status;
 use super::ticket::{StatementTicket, Ticket};
+use super::wire::Messages;
 
 /// How long an answer waits for something to tell: a client that asks in a loop does not ask more often.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -138,7 +139,7 @@ pub async fn go_on(server: &Server, ticket: &Ticket) -> Result<PollInfo, Status>
 ///
 /// # Errors
 /// The statement's.
-pub async fn rows(server: &Server, ticket: &Ticket) -> Result<Option<Rows>, Status> {
+pub async fn rows(server: &Server, ticket: &Ticket) -> Result<Option<Messages>, Status> {
     let Some(work) = server.polled.get(ticket) else {
         return Ok(None);
     };

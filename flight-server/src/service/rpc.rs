@@ -37,6 +37,7 @@ use super::session::{SessionKey, SessionStore};
 use super::statement::{self, Fetches};
 use super::status::status;
 use super::ticket::{Tickets, What, seconds};
+use super::wire::carried;
 use super::{command, metadata, polled, transport};
 use crate::auth::Authenticator;
 use crate::net::Peer;
@@ -497,7 +498,7 @@ impl FlightService for Service {
             }
             None => return Err(Status::invalid_argument("the ticket says nothing")),
         };
-        Ok(Response::new(rows))
+        Ok(carried(rows))
     }
 
     async fn do_put(

@@ -11,7 +11,6 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
-use arrow_flight::FlightData;
 use bytes::Bytes;
 use engine::Error;
 use engine::distributed::Part;
@@ -23,11 +22,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::encode::{Batches, Rows, encode};
+use super::encode::{Batches, encode};
 use super::rpc::{Call, Server};
 use super::status::{malformed, of, status};
 use super::ticket::{StatementTicket, Ticket};
 use super::transport;
+use super::wire::{Message, Messages};
 use crate::diagnosis;
 
 /// Messages that wait for a slow reader; more would be memory without use.
@@ -185,7 +185,7 @@ pub async fn rows(
     call: &Call,
     ticket: Ticket,
     statement: StatementTicket,
-) -> Result<Rows, Status> {
+) -> Result<Messages, Status> {
     let (send, receive) = mpsc::channel(WAITING_MESSAGES);
     let (begun, beginning) = oneshot::channel();
     let fetch = Arc::new(Fetch::new(server, call, ticket, statement));
@@ -214,12 +214,12 @@ pub struct Fetch {
 /// The messages as they are read. Where the reader goes away, the statement is told by a thread that does not compute: those
 /// that do may be where they hear nothing else.
 struct Reader {
-    messages: ReceiverStream<Result<FlightData, Status>>,
+    messages: ReceiverStream<Result<Message, Status>>,
     fetch: Arc<Fetch>,
 }
 
 impl Stream for Reader {
-    type Item = Result<FlightData, Status>;
+    type Item = Result<Message, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.messages.poll_next_unpin(context)
@@ -234,7 +234,7 @@ impl Drop for Reader {
     }
 }
 
-type Messages = mpsc::Sender<Result<FlightData, Status>>;
+type Sender = mpsc::Sender<Result<Message, Status>>;
 
 impl Fetch {
     /// Nothing is carried out yet.
@@ -273,7 +273,7 @@ impl Fetch {
         }
     }
 
-    async fn run(self: Arc<Self>, send: Messages, begun: oneshot::Sender<Result<(), Status>>) {
+    async fn run(self: Arc<Self>, send: Sender, begun: oneshot::Sender<Result<(), Status>>) {
         // A client that goes away takes its statement with it, whatever that is waiting for.
         let started = tokio::select! {
             biased;

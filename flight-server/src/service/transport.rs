@@ -13,8 +13,10 @@ use arrow_flight::{IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
 use prost_types::Timestamp;
 
-/// Rows of one message, bytes: gRPC clients refuse messages above 4 MiB unless told otherwise.
-pub const MESSAGE_BYTES: usize = 3_500_000;
+/// A message of several rows is at most so large, bytes: gRPC clients refuse larger ones unless told otherwise.
+pub const MOST_MESSAGE_BYTES: usize = 4 << 20;
+/// How large pieces are meant to be, as far as can be told beforehand.
+const MESSAGE_BYTES: usize = 3_500_000;
 
 /// The schema as clients see it: views of texts and dictionaries become plain texts, all lists become lists.
 pub fn schema(schema: &Schema) -> SchemaRef {
@@ -56,23 +58,27 @@ fn data_type(given: &DataType) -> DataType {
 /// # Errors
 /// A column that cannot be turned into its type: a defect.
 pub fn convert(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns: Vec<ArrayRef> = columns
+        .map(|(given, field)| column(given, field))
+        .collect::<Result<_, ArrowError>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
+}
+
+/// A column of the type that travels.
+///
+/// # Errors
+/// As for [`convert`].
+pub fn column(given: &ArrayRef, field: &Field) -> Result<ArrayRef, ArrowError> {
     let exact = CastOptions {
         safe: false,
         ..Default::default()
     };
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(
-            |(column, field)| match column.data_type() == field.data_type() {
-                true => Ok(Arc::clone(column)),
-                false => cast_with_options(column, field.data_type(), &exact),
-            },
-        )
-        .collect::<Result<Vec<ArrayRef>, _>>()?;
-    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
+    match given.data_type() == field.data_type() {
+        true => Ok(Arc::clone(given)),
+        false => cast_with_options(given, field.data_type(), &exact),
+    }
 }
 
 /// The batch in equal pieces that are likely to fit a message each, whatever they become when they travel.
@@ -108,17 +114,6 @@ fn travelling(column: &ArrayRef) -> usize {
     slice_size(column)
 }
 
-/// The batch in pieces of at most `limit` bytes; a single row may be larger.
-pub fn split(batch: RecordBatch, limit: usize, pieces: &mut Vec<RecordBatch>) {
-    if batch.num_rows() <= 1 || size(&batch) <= limit {
-        pieces.push(batch);
-        return;
-    }
-    let half = batch.num_rows() / 2;
-    split(batch.slice(0, half), limit, pieces);
-    split(batch.slice(half, batch.num_rows() - half), limit, pieces);
-}
-
 /// Bytes of the rows themselves, not of the buffers that they are slices of.
 pub fn size(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(slice_size).sum()
@@ -151,7 +146,7 @@ pub fn timestamp(time: SystemTime) -> Timestamp {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
-    use arrow::array::{DictionaryArray, StringArray, StringViewArray};
+    use arrow::array::{DictionaryArray, StringViewArray};
     use arrow::datatypes::Int32Type;
 
     use super::*;
@@ -182,17 +177,6 @@ mod tests {
         let batch = convert(&batch, &travels).unwrap();
         assert_eq!(batch.column(0).as_string::<i32>().value(2), "a");
         assert_eq!(batch.column(0).null_count(), 1);
-    }
-
-    #[test]
-    fn a_batch_is_split_by_bytes_and_keeps_its_rows() {
-        let texts = StringArray::from_iter_values((0..100).map(|n| "x".repeat(n * 10)));
-        let batch = RecordBatch::try_from_iter([("t", Arc::new(texts) as ArrayRef)]).unwrap();
-        let mut pieces = Vec::new();
-        split(batch, 2_000, &mut pieces);
-        assert!(pieces.len() > 20);
-        assert_eq!(pieces.iter().map(RecordBatch::num_rows).sum::<usize>(), 100);
-        assert!(pieces.iter().all(|piece| size(piece) <= 2_000));
     }
 
     #[test]

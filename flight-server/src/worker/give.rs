@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::service::{Tickets, What, encode, status, transport};
+use crate::service::{Tickets, What, carried, encode, status, transport};
 
 /// Messages that wait for a slow reader.
 const WAITING: usize = 2;
@@ -110,7 +110,7 @@ impl FlightService for Giver {
                 () = gone.closed() => {}
             }
         });
-        Ok(Response::new(ReceiverStream::new(receive).boxed()))
+        Ok(carried(ReceiverStream::new(receive).boxed()))
     }
 
     async fn handshake(

@@ -21,6 +21,7 @@ use tonic::transport::Server;
 use crate::computing::Computing;
 use crate::net::Incoming;
 use crate::server::Signals;
+use crate::service::Carrying;
 use crate::watch::{self, Exposition, Health, upkeep};
 use gate::Gate;
 pub use gate::{Keeper, check_token};
@@ -73,7 +74,7 @@ pub async fn listen(
     let access = Access::nothing(&config)?;
     let sessions = Arc::new(Sessions::new(Some(Arc::clone(&lake)), &config, access)?);
     let worker = distributed::worker(&sessions, io)?.into_worker_server();
-    let giver = FlightServiceServer::new(Giver::new(&sessions, &config));
+    let giver = Carrying(FlightServiceServer::new(Giver::new(&sessions, &config)));
     let incoming = Incoming::bind(address, None).await?;
     let address = incoming.local_address();
     let keeper = Keeper::new(token, cpu.handle().clone(), lake);
