@@ -11,6 +11,7 @@ mod caches;
 mod catalog;
 mod cells;
 mod cluster;
+mod cluster_copies;
 mod cluster_endpoints;
 mod cluster_faults;
 mod cluster_writes;

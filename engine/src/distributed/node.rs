@@ -13,6 +13,7 @@ use datafusion_distributed::{
 use super::channels::Channels;
 use super::slices::SliceCodec;
 use crate::error::Result;
+use crate::export::encode::EncodeCodec;
 use crate::inference::{InferenceCodec, Models, Whose};
 use crate::session::Sessions;
 use crate::storage::IoThreads;
@@ -47,6 +48,7 @@ pub fn worker(sessions: &Sessions, io: IoThreads) -> Result<Worker> {
 pub(super) fn read_our_operators(config: &mut SessionConfig) {
     config.set_distributed_user_codec(InferenceCodec);
     config.set_distributed_user_codec(SinkCodec);
+    config.set_distributed_user_codec(EncodeCodec);
     config.set_distributed_user_codec(SliceCodec);
 }
 

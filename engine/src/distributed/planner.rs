@@ -28,6 +28,7 @@ use super::node::read_our_operators;
 use super::retry::is_distributed;
 use super::spread::{self, COST};
 use crate::config::ClusterConfig;
+use crate::export::encode::EncodeExec;
 use crate::inference::{self, InferenceExec, physical_plan};
 use crate::tables::sink::DeltaWriteExec;
 
@@ -131,10 +132,9 @@ impl QueryPlanner for Planner {
             return Ok(local);
         }
         // Rows are written where they are computed.
-        let local = match local.downcast_ref::<DeltaWriteExec>() {
-            Some(write) => write.spread(),
-            None => local,
-        };
+        let write = local.downcast_ref().map(DeltaWriteExec::spread);
+        let encode = local.downcast_ref().map(EncodeExec::spread);
+        let local = write.or(encode).unwrap_or(local);
         let distributing = self.distributing.create_physical_plan(plan, session);
         let asks_models = asks_models(&local)?;
         let distributing = ASKS_MODELS.scope(asks_models, distributing);

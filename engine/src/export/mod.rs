@@ -9,12 +9,15 @@
 //!
 //! Rows stream, and memory does not grow with them. A file appears when it is whole or not at all: a local one is written
 //! under another name and renamed, an object is completed at the end.
+//!
+//! Where nodes compute the rows, they encode them too ([`encode`]), unless the format wants all of them in one place.
 
 mod airr;
 mod attributes;
 mod cells;
 mod csv;
 mod destination;
+pub(crate) mod encode;
 mod encoder;
 mod fasta;
 mod format;
@@ -26,6 +29,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use futures::TryStreamExt as _;
 
@@ -39,7 +43,8 @@ pub use self::json::JsonOptions;
 pub use self::parquet::ParquetOptions;
 
 use self::destination::Destination;
-use self::encoder::Buffer;
+use self::encode::{Assembly, Encoding, part_of};
+use self::encoder::{Buffer, Notes};
 use crate::error::Result;
 use crate::storage::Access;
 
@@ -86,6 +91,43 @@ pub async fn export(
         Ok(notes)
     }
     .await;
+    ended(destination, written).await
+}
+
+/// Puts parts that [`encode`] gives together to a file of rows with the columns of `schema`.
+///
+/// # Errors
+/// As for [`export`].
+pub(crate) async fn export_parts(
+    mut parts: SendableRecordBatchStream,
+    encoding: &Encoding,
+    schema: SchemaRef,
+    location: &str,
+    context: &Arc<TaskContext>,
+    access: &Access,
+) -> Result<Exported> {
+    let mut destination = Destination::open(location, &context.runtime_env(), access)?;
+    let buffer = Buffer::default();
+    let mut assembly = Assembly::new(encoding, schema, buffer.clone())?;
+    let written = async {
+        let mut rows = 0;
+        while let Some(batch) = parts.try_next().await? {
+            for (part, its_rows) in part_of(&batch)? {
+                assembly.add(&part)?;
+                rows += its_rows;
+                destination.put(buffer.take()).await?;
+            }
+        }
+        assembly.finish()?;
+        destination.put(buffer.take()).await?;
+        Ok(Notes::of_rows(rows))
+    }
+    .await;
+    ended(destination, written).await
+}
+
+/// Lets the file appear, or removes what there is of it.
+async fn ended(destination: Destination, written: Result<Notes>) -> Result<Exported> {
     match written {
         Ok(notes) => Ok(Exported {
             location: destination.shown().to_string(),

@@ -69,10 +69,23 @@ impl ParquetEncoder {
     /// # Errors
     /// A type that Parquet does not have.
     pub fn new(out: Out, schema: &SchemaRef, options: &ParquetOptions) -> Result<Self> {
+        Self::with_groups(out, schema, options, GROUP_BYTES)
+    }
+
+    /// With row groups of at most so many bytes.
+    ///
+    /// # Errors
+    /// A type that Parquet does not have.
+    pub fn with_groups(
+        out: Out,
+        schema: &SchemaRef,
+        options: &ParquetOptions,
+        bytes: usize,
+    ) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(options.compression)
             .set_max_row_group_row_count(Some(options.row_group_size))
-            .set_max_row_group_bytes(Some(GROUP_BYTES))
+            .set_max_row_group_bytes(Some(bytes))
             .build();
         let writer = ArrowWriter::try_new(out, SchemaRef::clone(schema), Some(properties))
             .map_err(failed)?;

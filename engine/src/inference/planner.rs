@@ -12,6 +12,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner as _};
 
 use super::lift::lift;
+use crate::export::encode::EncodePlanner;
 use crate::tables::sink::SinkPlanner;
 
 /// DataFusion's planner, behind [`lift`].
@@ -51,7 +52,10 @@ pub(crate) async fn physical_plan(
     session: &dyn Session,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let plan = lift(plan.clone())?;
-    DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(SinkPlanner)])
-        .create_physical_plan(&plan, session)
-        .await
+    DefaultPhysicalPlanner::with_extension_planners(vec![
+        Arc::new(SinkPlanner),
+        Arc::new(EncodePlanner),
+    ])
+    .create_physical_plan(&plan, session)
+    .await
 }

@@ -11,7 +11,8 @@ use datafusion::sql::sqlparser::ast::{Statement as SqlStatement, Value};
 
 use super::{Answer, Session, Statement};
 use crate::error::{Error, Result};
-use crate::export::{ExportFormat, Exported, export};
+use crate::export::encode::Encoding;
+use crate::export::{ExportFormat, Exported, export, export_parts};
 use crate::sql;
 use crate::storage::{Mode, parse};
 
@@ -39,7 +40,12 @@ pub async fn copy(session: &Session, statement: CopyToStatement) -> Result<Answe
         .collect();
     let pairs = options.iter().map(|(key, value)| (*key, value.as_str()));
     let format = ExportFormat::new(stored_as.as_deref(), &target, pairs)?;
-    let rows = session.execute(query(source)?).await?.stream;
+    let encoding = Encoding::new(stored_as.as_deref(), &target, &options)?;
+    let planned = session.plan(query(source)?).await?;
+    let row_schema = Arc::clone(planned.schema());
+    let (copied, in_parts) = planned.run_for_file(session, encoding.as_ref()).await?;
+    let rows = copied.stream;
+    let encoding = encoding.filter(|_| in_parts);
     let (context, access) = (session.context().task_ctx(), session.access().clone());
     let schema = Arc::new(Schema::new(vec![Field::new(
         "count",
@@ -48,9 +54,13 @@ pub async fn copy(session: &Session, statement: CopyToStatement) -> Result<Answe
     )]));
     let columns = Arc::clone(&schema);
     let written = async move {
-        let exported = export(rows, &target, &format, &context, &access)
-            .await
-            .map_err(DataFusionError::from)?;
+        let exported = match encoding {
+            Some(encoding) => {
+                export_parts(rows, &encoding, row_schema, &target, &context, &access).await
+            }
+            None => export(rows, &target, &format, &context, &access).await,
+        };
+        let exported = exported.map_err(DataFusionError::from)?;
         answer(&exported, columns)
     };
     let stream = RecordBatchStreamAdapter::new(Arc::clone(&schema), futures::stream::once(written));

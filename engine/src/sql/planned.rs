@@ -8,11 +8,14 @@ use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, Statement as DataFusionStatement};
 use datafusion::sql::parser::Statement as Plain;
 use datafusion::sql::sqlparser::ast::Statement as Ast;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
 use super::execute::{carry_out, check, refused, row_changes};
 use super::{Scope, Statement, copy_into, explain, insert, models, upkeep};
 use crate::distributed::{self, Part};
 use crate::error::Result;
+use crate::export::encode::{Encoding, encode};
 use crate::session::{Answer, ClientOptions, Endpoints, Session, names};
 
 /// A planned statement.
@@ -156,6 +159,33 @@ impl Planned {
         }
         let physical = scope.physical(&plan).await?;
         Ok(distributed::parts(&physical, scope.state())?)
+    }
+
+    /// Carries a query out for a file: gives parts of it and `true` where nodes compute the rows, else the rows.
+    ///
+    /// # Errors
+    /// The statement's.
+    pub(crate) fn run_for_file<'a>(
+        self,
+        session: &'a Session,
+        encoding: Option<&'a Encoding>,
+    ) -> BoxFuture<'a, Result<(Answer, bool)>> {
+        async move {
+            let (scope, plan, encoding) = match (self.work, encoding) {
+                (Work::Rows(planned), Some(encoding)) => (planned.0, planned.1, encoding),
+                (work, _) => {
+                    let rows = Self { work, ..self }.run(session).await?;
+                    return Ok((rows, false));
+                }
+            };
+            let encoded = encode(plan.clone(), encoding.clone());
+            let physical = scope.physical(&encoded).await?;
+            match distributed::is_distributed(&physical) {
+                true => Ok((scope.begin(&encoded, physical)?, true)),
+                false => Ok((scope.run(&plan).await?, false)),
+            }
+        }
+        .boxed()
     }
 
     /// Carries it out.
