@@ -19,7 +19,7 @@ mod models;
 mod server;
 
 pub use cache::CacheConfig;
-pub use cluster::ClusterConfig;
+pub use cluster::{ClusterConfig, NodeCompression};
 pub use jobs::JobsConfig;
 pub use models::ModelsConfig;
 pub use server::{AuthConfig, LimitsConfig, ServerConfig, TlsConfig};

@@ -340,7 +340,7 @@ async fn what_a_query_would_cost_is_told_and_limited_beforehand() {
 
 #[test]
 fn a_user_has_so_many_tokens_a_day() {
-    let (_folder, paratope) = lake();
+    let (folder, paratope) = lake();
     let of_one = |sql: &str| format!("SELECT plm_embed(seq, 'tiny') FROM domains WHERE {sql}");
     // One process: what it granted is what it counts.
     let script = [of_one("id = 1"), of_one("id = 1"), of_one("id = 2")].join("; ");
@@ -355,6 +355,15 @@ fn a_user_has_so_many_tokens_a_day() {
     limited("200")
         .expect_code(1)
         .expect_message(&["of the 200 that a user may send in 24 hours", "are gone"]);
+    // A copy counts once, like the query in it.
+    let file = folder.path().join("one.json");
+    let copy = format!("COPY ({}) TO '{}'", of_one("id = 1"), file.display());
+    paratope
+        .clone()
+        .with("PARATOPE__MODELS__MAX_INFERENCE_TOKENS_PER_USER", "200")
+        .run(["query", "-c", &copy])
+        .expect_code(0);
+    assert!(file.metadata().unwrap().len() > 0);
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(crate) use live::LiveNodes;
 pub use node::{VERSION, worker};
 pub(crate) use parts::parts;
 pub use parts::{Part, compute};
-pub(crate) use planner::distributed;
+pub(crate) use planner::{distributed, has_nodes};
 pub(crate) use retry::{is_distributed, run};
 
 /// Name of the table of nodes in the schema `system`.

@@ -16,6 +16,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
+use datafusion::prelude::SessionConfig;
 use datafusion_distributed::{
     DesiredTaskCountEvent, DistributedCodec, DistributedExt as _, RouteTasksEvent,
     RouteTasksEventResponse, ScaleUpLeafNodeEvent, SessionStateBuilderExt as _, WorkerResolver,
@@ -91,6 +92,12 @@ pub(crate) fn distributed(state: SessionState, cluster: &Arc<Cluster>) -> Result
     Ok(SessionStateBuilder::new_from_existing(state)
         .with_query_planner(Arc::new(planner))
         .build())
+}
+
+/// Whether nodes may compute plans of a session.
+pub(crate) fn has_nodes(config: &SessionConfig) -> bool {
+    let cluster = config.get_extension::<Cluster>();
+    cluster.is_some_and(|cluster| !cluster.is_alone())
 }
 
 /// Plans for this process, and distributes what is worth it.
@@ -247,4 +254,36 @@ fn travels(plan: &Arc<dyn ExecutionPlan>, session: &dyn DataFusionSession) -> Re
 /// whose value would have to be there before the plan is sent.
 fn stays(node: &dyn ExecutionPlan) -> bool {
     matches!(node.name(), "ScopedExec" | "ScalarSubqueryExec")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a failed unwrap is a failed test
+    use datafusion_distributed::DistributedConfig;
+
+    use super::*;
+    use crate::config::{Config, NodeCompression};
+    use crate::lake::Lake;
+    use crate::session::bare_context;
+    use crate::storage::IoThreads;
+
+    #[tokio::test]
+    async fn rows_between_nodes_are_compressed_as_is_set() {
+        for (set, expected) in [
+            (NodeCompression::None, "none"),
+            (NodeCompression::Lz4, "lz4"),
+            (NodeCompression::Zstd, "zstd"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut config = Config::default();
+            config.lake.url = folder.path().join("lake").display().to_string();
+            config.cluster.compression = set;
+            let lake = Lake::open_or_init(&config).await.unwrap();
+            let io = IoThreads::current().unwrap();
+            let cluster = Cluster::open(&config.cluster, &lake, io).await.unwrap();
+            let state = distributed(bare_context().unwrap().state(), &cluster).unwrap();
+            let options = DistributedConfig::from_session_config(state.config()).unwrap();
+            assert_eq!(options.compression, expected);
+        }
+    }
 }

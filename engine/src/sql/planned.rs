@@ -161,7 +161,8 @@ impl Planned {
         Ok(distributed::parts(&physical, scope.state())?)
     }
 
-    /// Carries a query out for a file: gives parts of it and `true` where nodes compute the rows, else the rows.
+    /// Carries a query out for a file: gives parts of it and `true` where nodes may compute the rows, else the rows. It is planned
+    /// once: what it asks of language models counts against what its user may ask.
     ///
     /// # Errors
     /// The statement's.
@@ -171,18 +172,15 @@ impl Planned {
         encoding: Option<&'a Encoding>,
     ) -> BoxFuture<'a, Result<(Answer, bool)>> {
         async move {
-            let (scope, plan, encoding) = match (self.work, encoding) {
-                (Work::Rows(planned), Some(encoding)) => (planned.0, planned.1, encoding),
-                (work, _) => {
-                    let rows = Self { work, ..self }.run(session).await?;
-                    return Ok((rows, false));
+            match (self.work, encoding) {
+                (Work::Rows(planned), Some(encoding))
+                    if distributed::has_nodes(planned.0.state().config()) =>
+                {
+                    let (scope, plan) = *planned;
+                    let encoded = encode(plan, encoding.clone());
+                    Ok((scope.run(&encoded).await?, true))
                 }
-            };
-            let encoded = encode(plan.clone(), encoding.clone());
-            let physical = scope.physical(&encoded).await?;
-            match distributed::is_distributed(&physical) {
-                true => Ok((scope.begin(&encoded, physical)?, true)),
-                false => Ok((scope.run(&plan).await?, false)),
+                (work, _) => Ok((Self { work, ..self }.run(session).await?, false)),
             }
         }
         .boxed()

@@ -161,16 +161,11 @@ impl Scope {
     /// Starts a plan; its operators tell what they cost once the rows are read.
     pub async fn start(&self, plan: &LogicalPlan) -> Result<(Answer, Arc<dyn ExecutionPlan>)> {
         let physical = self.physical(plan).await?;
-        let operators = Arc::clone(&physical);
-        Ok((self.begin(plan, physical)?, operators))
-    }
-
-    /// Starts the physical plan of `plan`.
-    pub fn begin(&self, plan: &LogicalPlan, physical: Arc<dyn ExecutionPlan>) -> Result<Answer> {
         if let Some(query) = &self.query {
             query.note_plan(&physical, || plan_hash(plan));
         }
         let context = self.task_context();
+        let operators = Arc::clone(&physical);
         let stream = match distributed::is_distributed(&physical) {
             true => distributed::run(&self.state, plan, physical, context)?,
             false => execute_stream(physical, context)?,
@@ -196,10 +191,11 @@ impl Scope {
                 },
             )
         });
-        Ok(Answer {
+        let answer = Answer {
             stream: Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream)),
             schema,
-        })
+        };
+        Ok((answer, operators))
     }
 }
 
